@@ -1,0 +1,1 @@
+"""Generated tables (ports, countries); each names the script that made it."""

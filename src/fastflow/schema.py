@@ -1,0 +1,155 @@
+"""Arrow schemas: what a packet, a count, a source and an input look like.
+
+The packet columns come from the native table (`native/include/fastflow/ff_fields.h`);
+the store's tables are written here and nowhere else. Delta Lake has no unsigned
+integers, so each stored type is the next wider signed one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+Status = Literal[
+    "complete", "truncated", "damaged", "rejected", "duplicate", "skipped"
+]
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+_CELL = [
+    pa.field("hour", TIMESTAMP, nullable=False),
+    pa.field("sensor", pa.string(), nullable=False),
+    pa.field("proto", pa.int16(), nullable=False),
+    pa.field("dst_port", pa.int32()),
+    pa.field("icmp_type", pa.int16()),
+    pa.field("country", pa.string()),
+    pa.field("traffic", pa.string(), nullable=False),
+    pa.field("signature", pa.string()),
+    pa.field("tool", pa.string()),
+]
+_SIZE = [
+    pa.field("packets", pa.int64(), nullable=False),
+    pa.field("bytes", pa.int64(), nullable=False),
+]
+_INPUT = pa.field("input", pa.string(), nullable=False)
+
+#: One row per cell and input. `sources` is exact, and never to be added up.
+COUNTS = pa.schema(
+    [*_CELL, *_SIZE, pa.field("sources", pa.int64(), nullable=False), _INPUT]
+)
+
+#: One row per cell and source address. The last three are the value that all packets
+#: of the row share, null where they differ or any of them lacks it.
+SOURCES = pa.schema(
+    [
+        *_CELL,
+        pa.field("src", pa.binary(), nullable=False),
+        pa.field("ip_version", pa.int16(), nullable=False),
+        *_SIZE,
+        pa.field("src_port", pa.int32()),
+        pa.field("tcp_seq", pa.int64()),
+        pa.field("ip_ttl", pa.int16()),
+        _INPUT,
+    ]
+)
+
+_COUNTERS = pa.map_(pa.string(), pa.int64())
+
+#: One row per capture taken in or refused; `input` is its id.
+INPUTS = pa.schema(
+    [
+        _INPUT,
+        pa.field("supersedes", pa.string()),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("size", pa.int64()),
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("sensor", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("offset", pa.int64()),
+        pa.field("first_packet", TIMESTAMP),
+        pa.field("last_packet", TIMESTAMP),
+        pa.field("records", pa.int64(), nullable=False),
+        pa.field("counted", pa.int64(), nullable=False),
+        pa.field("uncounted", _COUNTERS),
+        pa.field("flags", _COUNTERS),
+        pa.field("dropped", pa.int64()),
+        pa.field("country_table", pa.string()),
+        pa.field("country_date", pa.string()),
+        pa.field("rules", pa.string()),
+        pa.field("version", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass
+class InputRecord:
+    """What became of one capture; a row of `inputs`.
+
+    Attributes
+    ----------
+    input : str
+        The capture's id: size and BLAKE3 hash of its decompressed bytes.
+    size, mtime_ns : int or None
+        Of the file as it lies on disk (bytes, nanoseconds); null for a stream.
+    offset : int or None
+        Where the damage lies, in decompressed bytes; null when complete.
+    first_packet, last_packet : int or None
+        Earliest and latest plausible packet time, microseconds since 1970 UTC.
+    uncounted, flags : dict[str, int]
+        Records not counted, by reason; oddities of the input, by name.
+    """
+
+    input: str
+    path: str
+    sensor: str
+    status: Status
+    version: str
+    reason: str | None = None
+    offset: int | None = None
+    records: int = 0
+    counted: int = 0
+    uncounted: dict[str, int] = field(default_factory=dict)
+    flags: dict[str, int] = field(default_factory=dict)
+    first_packet: int | None = None
+    last_packet: int | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+    dropped: int | None = None
+    supersedes: str | None = None
+    country_table: str | None = None
+    country_date: str | None = None
+    rules: str | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the record as a row of `INPUTS`."""
+        row = asdict(self)
+        row["uncounted"] = sorted(self.uncounted.items())
+        row["flags"] = sorted(self.flags.items())
+        return row
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `reduce --json` prints of an input."""
+        return {
+            "path": self.path,
+            "id": self.input,
+            "sensor": self.sensor,
+            "status": self.status,
+            "reason": self.reason,
+            "offset": self.offset,
+            "records": self.records,
+            "counted": self.counted,
+            "uncounted": self.uncounted,
+            "flags": self.flags,
+        }
+
+
+@dataclass
+class Reduced:
+    """One capture, reduced: its record and the rows it adds to the store."""
+
+    record: InputRecord
+    counts: pa.Table
+    sources: pa.Table | None

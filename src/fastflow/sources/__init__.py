@@ -1,0 +1,1 @@
+"""Where bytes come from: files, compressed streams, stdin. Knows bytes, not packets."""

@@ -1,0 +1,1 @@
+"""Stages over the native core: country, hourly tally."""

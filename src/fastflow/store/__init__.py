@@ -1,0 +1,1 @@
+"""The store: a Delta Lake table of counts, sources and inputs."""

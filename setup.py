@@ -11,7 +11,8 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-MODULES = ("_core", "_lpm", "_synth")
+
+MODULES = sorted(path.stem for path in Path("native/fastflow").glob("_*.pyx"))
 
 
 def env_flag(name: str) -> bool:

@@ -1,0 +1,179 @@
+# What the Cython modules see of the C headers; nothing else names them.
+from libc.stdint cimport (
+    int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
+
+cdef extern from *:
+    const char *FF_SOURCE_HASH
+
+cdef extern from "fastflow/ff_status.h" nogil:
+    ctypedef struct ff_name:
+        const char *name
+        const char *group
+        const char *text
+    const ff_name ff_fault_names[]
+    const ff_name ff_state_names[]
+    const ff_name ff_reason_names[]
+    const ff_name ff_flag_names[]
+    enum:
+        FF_N_FAULTS
+        FF_N_STATES
+        FF_N_REASONS
+        FF_N_FLAGS
+        FF_REASON_counted
+        FF_REASON_STATES
+    enum ff_fault:
+        FF_FAULT_none
+
+cdef extern from "fastflow/ff_pcap.h" nogil:
+    enum:
+        FF_PCAP_HEADER_BYTES
+        FF_PCAP_RECORD_MAX_BYTES
+    ctypedef struct ff_pcap:
+        uint16_t version_major
+        uint16_t version_minor
+        uint16_t linktype
+        uint32_t snaplen
+        uint32_t frac_per_sec
+        bint swapped
+
+cdef extern from "fastflow/ff_traffic.h" nogil:
+    enum:
+        FF_N_TRAFFICS
+    const char *ff_traffic_names[]
+
+cdef extern from "fastflow/ff_dict.h" nogil:
+    ctypedef struct ff_dict:
+        uint8_t *keys
+        int64_t *offsets
+        uint8_t *text
+        uint32_t *slots
+        size_t key_bytes
+        size_t text_max
+        size_t n_entries
+        size_t entries_cap
+        size_t n_slots
+        size_t text_bytes
+        size_t text_cap
+        uint64_t seed
+    void ff_dict_rehash(ff_dict *d) noexcept
+
+cdef extern from "fastflow/ff_tcpsig.h" nogil:
+    enum:
+        FF_KINDS_KEY_BYTES
+        FF_KINDS_TEXT_MAX
+        FF_SIG_KEY_BYTES
+        FF_SIG_TEXT_MAX
+    ctypedef struct ff_lexicon:
+        ff_dict kinds
+        ff_dict signatures
+    void ff_lexicon_clear(ff_lexicon *lexicon) noexcept
+    uint32_t ff_sig_adopt(
+        ff_lexicon *to, const ff_lexicon *other, uint32_t code
+    ) noexcept
+
+cdef extern from "fastflow/ff_fields.h" nogil:
+    enum ff_dict_kind:
+        FF_DICT_none
+    enum ff_layer:
+        FF_LAYER_RECORD
+    enum:
+        FF_N_COLS
+        FF_N_LAYERS
+        FF_FIRST_DERIVED_COL
+        FF_NEED_SIGNATURE
+    ctypedef struct ff_field:
+        const char *name
+        const char *arrow
+        const char *unit
+        const char *source
+        size_t width_bytes
+        int dict
+        int layer
+        int needs
+    const ff_field ff_fields[]
+    const char *ff_dict_names[]
+
+cdef extern from "fastflow/ff_scan.h" nogil:
+    enum:
+        FF_CHUNK_ROWS
+    enum ff_outcome:
+        FF_NEED_BYTES
+        FF_FULL
+        FF_NEED_ROOM
+        FF_FAULTED
+    ctypedef struct ff_scan:
+        ff_pcap file
+        ff_fault fault
+        uint64_t offset_bytes
+        uint64_t n_records
+        uint64_t reasons[]
+        uint64_t flags[]
+        int64_t ts_min_ns
+        int64_t ts_end_ns
+        int64_t first_ts_ns
+        int64_t last_ts_ns
+        uint32_t needs
+        ff_lexicon *lexicon
+    ctypedef struct ff_columns:
+        void *values[]
+        uint8_t *valid[]
+        size_t capacity_rows
+        size_t n_rows
+    ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t n) noexcept
+    ff_fault ff_scan_end(ff_scan *scan, size_t n) noexcept
+    ff_outcome ff_scan_columns(
+        ff_scan *scan, const uint8_t *p, size_t n, ff_columns *cols, size_t *consumed
+    ) noexcept
+
+cdef extern from "fastflow/ff_tally.h" nogil:
+    ctypedef struct ff_cell:
+        uint64_t where
+        uint64_t src_hi
+        uint64_t src_lo
+        uint32_t sig
+    ctypedef struct ff_tally:
+        ff_cell *cells
+        uint64_t *slots
+        size_t n_cells
+        size_t cells_cap
+        size_t n_slots
+        size_t horizon
+        uint64_t seed
+    void ff_tally_rehash(ff_tally *tally) noexcept
+    ff_outcome ff_tally_scan(
+        ff_tally *tally, ff_scan *scan, const uint8_t *p, size_t n, size_t *consumed
+    ) noexcept
+    void ff_tally_append(
+        ff_tally *tally, const ff_tally *other, const uint32_t *sig_map
+    ) noexcept
+    void ff_tally_sources(
+        const ff_tally *tally, size_t begin, size_t n, uint8_t *src, uint8_t *version
+    ) noexcept
+
+cdef extern from "fastflow/ff_rollup.h" nogil:
+    ctypedef struct ff_sort_item:
+        pass
+    ctypedef struct ff_rollup:
+        const ff_cell *cells
+        size_t n_cells
+        const uint16_t *countries
+        const uint32_t *sig_ranks
+        ff_sort_item *items
+        ff_sort_item *scratch
+    enum ff_grain:
+        FF_GRAIN_SOURCES
+        FF_GRAIN_COUNTS
+    ctypedef struct ff_row_field:
+        const char *name
+        const char *arrow
+        size_t width_bytes
+        int dict
+    enum:
+        FF_MAX_ROW_FIELDS
+    const ff_row_field *ff_row_fields(ff_grain grain, size_t *n_fields) noexcept
+    void ff_rollup_sort(ff_rollup *r) noexcept
+    size_t ff_rollup_count(const ff_rollup *r, ff_grain grain) noexcept
+    void ff_rollup_fill(
+        const ff_rollup *r, ff_grain grain, void **values, uint8_t **valid
+    ) noexcept

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the link header to the network layer.
+ * Source: IEEE 802.3 and 802.1Q; LINKTYPE_ numbers of draft-ietf-opsawg-pcaplinktype;
+ * LINUX_SLL as libpcap describes it. */
+#ifndef FASTFLOW_FF_LINK_H
+#define FASTFLOW_FF_LINK_H
+
+#include "fastflow/ff_span.h"
+#include "fastflow/ff_view.h"
+
+#define FF_VLAN_MAX_TAGS 8
+
+enum ff_linktype {
+    FF_LINKTYPE_ETHERNET = 1,
+    FF_LINKTYPE_RAW_BSD = 12, /* DLT_RAW of most systems, found in files too */
+    FF_LINKTYPE_RAW_OPENBSD = 14,
+    FF_LINKTYPE_RAW = 101,
+    FF_LINKTYPE_LINUX_SLL = 113,
+    FF_LINKTYPE_IPV4 = 228,
+    FF_LINKTYPE_IPV6 = 229
+};
+
+/* What the link header announces. */
+enum ff_net { FF_NET_OTHER = 0, FF_NET_ANY_IP = 1, FF_NET_IPV4 = 4, FF_NET_IPV6 = 6 };
+
+static inline bool ff_link_is_supported(uint16_t linktype) {
+    switch (linktype) {
+        case FF_LINKTYPE_ETHERNET:
+        case FF_LINKTYPE_RAW_BSD:
+        case FF_LINKTYPE_RAW_OPENBSD:
+        case FF_LINKTYPE_RAW:
+        case FF_LINKTYPE_LINUX_SLL:
+        case FF_LINKTYPE_IPV4:
+        case FF_LINKTYPE_IPV6: return true;
+        default: return false;
+    }
+}
+
+/* 802.1Q, 802.1ad, and the number that QinQ used before it had one. */
+FF_INLINE bool ff_is_vlan_tpid(uint16_t ethertype) {
+    return ethertype == 0x8100 || ethertype == 0x88a8 || ethertype == 0x9100;
+}
+
+/* Skip VLAN tags and read the EtherType behind them. */
+FF_INLINE enum ff_state ff_vlan_parse(uint16_t *ethertype, ff_span *s, ff_view *v) {
+    for (int n_tags = 0; FF_UNLIKELY(ff_is_vlan_tpid(*ethertype)); n_tags++) {
+        if (n_tags == FF_VLAN_MAX_TAGS) return FF_STATE_too_many_vlan;
+        if (!ff_has(*s, 4)) return FF_STATE_l2_truncated;
+        if (n_tags == 0) {
+            v->vlan = ff_load_be16(s->p) & 0x0fff;
+            v->layers |= FF_BIT(VLAN);
+        }
+        *ethertype = ff_load_be16(s->p + 2);
+        ff_skip(s, 4);
+    }
+    return FF_STATE_ok;
+}
+
+/* A header of header_bytes whose last two are an EtherType (Ethernet, LINUX_SLL). */
+FF_INLINE enum ff_state ff_ethertype_parse(size_t header_bytes, ff_span *s, ff_view *v,
+                                           enum ff_net *net) {
+    if (!ff_has(*s, header_bytes)) return FF_STATE_l2_truncated;
+    uint16_t ethertype = ff_load_be16(s->p + header_bytes - 2);
+    ff_skip(s, header_bytes);
+    enum ff_state state = ff_vlan_parse(&ethertype, s, v);
+    if (state != FF_STATE_ok) return state;
+    if (ethertype == 0x0800) {
+        *net = FF_NET_IPV4;
+    } else if (ethertype == 0x86dd) {
+        *net = FF_NET_IPV6;
+    } else {
+        return FF_STATE_non_ip;
+    }
+    return FF_STATE_ok;
+}
+
+FF_INLINE enum ff_state ff_link_parse(uint16_t linktype, ff_span *s, ff_view *v,
+                                      enum ff_net *net) {
+    if (FF_LIKELY(linktype == FF_LINKTYPE_ETHERNET))
+        return ff_ethertype_parse(14, s, v, net);
+    if (linktype == FF_LINKTYPE_LINUX_SLL) return ff_ethertype_parse(16, s, v, net);
+    if (linktype == FF_LINKTYPE_IPV4) {
+        *net = FF_NET_IPV4;
+    } else if (linktype == FF_LINKTYPE_IPV6) {
+        *net = FF_NET_IPV6;
+    } else {
+        *net = FF_NET_ANY_IP;
+    }
+    return FF_STATE_ok;
+}
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From cells to rows: sort the cells of a tally and add up neighbours, at the grain of
+ * sources or of counts. The order is that of hour, protocol, traffic, port or ICMP
+ * type, signature (by its text), country (by its code), IP version, source: a property
+ * of the data alone. */
+#ifndef FASTFLOW_FF_ROLLUP_H
+#define FASTFLOW_FF_ROLLUP_H
+
+#include "fastflow/ff_tally.h"
+
+#define FF_RADIX_BITS 11
+#define FF_RADIX_SIZE ((size_t)1 << FF_RADIX_BITS)
+
+typedef struct ff_sort_item {
+    uint64_t key;
+    uint32_t cell;
+} ff_sort_item;
+
+typedef struct ff_rollup {
+    const ff_cell *cells;
+    size_t n_cells;
+    const uint16_t *countries; /* by cell; 0 is none; in the order of the codes */
+    const uint32_t
+        *sig_ranks;        /* by ff_cell.sig; 0 is none; in the order of the texts */
+    ff_sort_item *items;   /* n_cells; sorted in the end */
+    ff_sort_item *scratch; /* n_cells */
+    size_t histogram[FF_RADIX_SIZE];
+} ff_rollup;
+
+/* Key words from the most significant to the least. */
+enum ff_key_word { FF_KEY_WHERE, FF_KEY_WHO, FF_KEY_SRC_HI, FF_KEY_SRC_LO };
+
+FF_INLINE uint64_t ff_rollup_key(const ff_rollup *r, uint32_t i,
+                                 enum ff_key_word word) {
+    const ff_cell *cell = &r->cells[i];
+    switch (word) {
+        case FF_KEY_WHERE: return cell->where >> FF_WHERE_PORT;
+        case FF_KEY_WHO:
+            return (uint64_t)r->sig_ranks[cell->sig] << 32 |
+                   (uint64_t)r->countries[i] << 1 | (cell->where & 1);
+        case FF_KEY_SRC_HI: return cell->src_hi;
+        default: return cell->src_lo;
+    }
+}
+
+/* One stable counting pass over a digit of the keys. */
+static inline void ff_sort_digit(ff_rollup *r, unsigned shift) {
+    size_t *histogram = r->histogram;
+    memset(histogram, 0, sizeof r->histogram);
+    for (size_t i = 0; i < r->n_cells; i++)
+        histogram[r->items[i].key >> shift & (FF_RADIX_SIZE - 1)]++;
+    size_t before = 0;
+    for (size_t digit = 0; digit < FF_RADIX_SIZE; digit++) {
+        size_t n = histogram[digit];
+        histogram[digit] = before;
+        before += n;
+    }
+    for (size_t i = 0; i < r->n_cells; i++) {
+        size_t digit = r->items[i].key >> shift & (FF_RADIX_SIZE - 1);
+        r->scratch[histogram[digit]++] = r->items[i];
+    }
+    ff_sort_item *sorted = r->scratch;
+    r->scratch = r->items;
+    r->items = sorted;
+}
+
+/* Least significant digit first; digits that all keys share cost nothing. */
+static inline void ff_sort_word(ff_rollup *r, enum ff_key_word word) {
+    uint64_t differing = 0;
+    for (size_t i = 0; i < r->n_cells; i++) {
+        ff_sort_item *item = &r->items[i];
+        item->key = ff_rollup_key(r, item->cell, word);
+        differing |= item->key ^ r->items[0].key;
+    }
+    for (unsigned shift = 0; shift < 64; shift += FF_RADIX_BITS)
+        if (differing >> shift & (FF_RADIX_SIZE - 1)) ff_sort_digit(r, shift);
+}
+
+static inline void ff_rollup_sort(ff_rollup *r) {
+    for (size_t i = 0; i < r->n_cells; i++) r->items[i].cell = (uint32_t)i;
+    for (int word = FF_KEY_SRC_LO; word >= FF_KEY_WHERE; word--)
+        ff_sort_word(r, (enum ff_key_word)word);
+}
+
+enum ff_grain { FF_GRAIN_SOURCES, FF_GRAIN_COUNTS };
+
+/* A row of `sources` or of `counts`. */
+typedef struct ff_row {
+    ff_cell cell; /* key and shared values; its `packets` stands in `packets` below */
+    uint64_t packets;
+    uint64_t bytes;
+    uint64_t n_sources;
+    uint32_t sig_rank;
+    uint16_t country;
+} ff_row;
+
+FF_INLINE bool ff_row_same_counts(const ff_row *row, const ff_rollup *r, uint32_t i) {
+    const ff_cell *cell = &r->cells[i];
+    return row->cell.where >> FF_WHERE_PORT == cell->where >> FF_WHERE_PORT &&
+           row->cell.sig == cell->sig && row->country == r->countries[i];
+}
+
+FF_INLINE bool ff_same_source(const ff_cell *a, const ff_cell *b) {
+    return a->src_lo == b->src_lo && a->src_hi == b->src_hi &&
+           (a->where & 1) == (b->where & 1);
+}
+
+/* Make the row that begins at sorted position `at`; return where the next one does. */
+static inline size_t ff_rollup_row(const ff_rollup *r, enum ff_grain grain, size_t at,
+                                   ff_row *row) {
+    uint32_t first = r->items[at].cell;
+    row->cell = r->cells[first];
+    row->packets = row->cell.packets;
+    row->bytes = row->cell.bytes;
+    row->n_sources = 1;
+    row->sig_rank = r->sig_ranks[row->cell.sig];
+    row->country = r->countries[first];
+    const ff_cell *last = &r->cells[first];
+    for (at++; at < r->n_cells; at++) {
+        uint32_t i = r->items[at].cell;
+        const ff_cell *cell = &r->cells[i];
+        if (!ff_row_same_counts(row, r, i)) break;
+        bool same_source = ff_same_source(last, cell);
+        if (grain == FF_GRAIN_SOURCES && !same_source) break;
+        row->packets += cell->packets;
+        row->bytes += cell->bytes;
+        row->n_sources += !same_source;
+        ff_cell_merge_shared(&row->cell, cell);
+        last = cell;
+    }
+    return at;
+}
+
+static inline size_t ff_rollup_count(const ff_rollup *r, enum ff_grain grain) {
+    size_t n = 0;
+    ff_row row;
+    for (size_t at = 0; at < r->n_cells; n++) at = ff_rollup_row(r, grain, at, &row);
+    return n;
+}
+
+FF_INLINE bool ff_row_is_icmp(const ff_row *row) {
+    uint8_t proto = (uint8_t)(row->cell.where >> FF_WHERE_PROTO);
+    return proto == FF_PROTO_ICMP || proto == FF_PROTO_ICMPV6;
+}
+
+FF_INLINE bool ff_row_has_port(const ff_row *row) {
+    return row->cell.where >> FF_WHERE_PORT & FF_WHERE_HAS_PORT;
+}
+
+#define FF_ROW_PORT(row) ((row)->cell.where >> FF_WHERE_PORT & 0xffff)
+#define FF_ROW_SHARES(row, what) ((row)->cell.shared & FF_SHARED_##what)
+
+/* clang-format off */
+/* Columns of a row. X(name, c_type, arrow, dict, valid, value): expressions over
+ * `const ff_row *r`. Widths are the store's: Delta Lake has no unsigned integers. */
+#define FF_ROW_KEY_FIELDS(X)                                                                                              \
+    X(hour,      int64_t, "tsu:UTC", none,       true, (int64_t)(r->cell.where >> FF_WHERE_HOUR) * (FF_HOUR_NS / 1000))   \
+    X(proto,     int16_t, "s",       none,       true, (uint8_t)(r->cell.where >> FF_WHERE_PROTO))                        \
+    X(dst_port,  int32_t, "i",       none,       ff_row_has_port(r) && !ff_row_is_icmp(r), (int32_t)FF_ROW_PORT(r))       \
+    X(icmp_type, int16_t, "s",       none,       ff_row_has_port(r) && ff_row_is_icmp(r), (int16_t)FF_ROW_PORT(r))        \
+    X(country,   int32_t, "i",       countries,  r->country != 0, r->country - 1)                                            \
+    X(traffic,   int32_t, "i",       traffics,   true, (int32_t)(r->cell.where >> FF_WHERE_TRAFFIC & 3))                  \
+    X(signature, int32_t, "i",       signatures, r->sig_rank != 0, (int32_t)r->sig_rank - 1)
+
+#define FF_ROW_SIZE_FIELDS(X)                                                            \
+    X(packets,   int64_t, "l",       none,       true, (int64_t)r->packets)              \
+    X(bytes,     int64_t, "l",       none,       true, (int64_t)r->bytes)
+
+#define FF_COUNTS_FIELDS(X) FF_ROW_KEY_FIELDS(X) FF_ROW_SIZE_FIELDS(X)                   \
+    X(sources,   int64_t, "l",       none,       true, (int64_t)r->n_sources)
+
+#define FF_SOURCES_FIELDS(X) FF_ROW_KEY_FIELDS(X)                                        \
+    X(src,       ff_address, "w:16", none,       true, ff_cell_src(&r->cell))                    \
+    X(ip_version, int16_t, "s",      none,       true, r->cell.where & 1 ? 6 : 4)        \
+    FF_ROW_SIZE_FIELDS(X)                                                                \
+    X(src_port,  int32_t, "i",       none,       FF_ROW_SHARES(r, SRC_PORT), r->cell.src_port) \
+    X(tcp_seq,   int64_t, "l",       none,       FF_ROW_SHARES(r, TCP_SEQ), r->cell.tcp_seq)   \
+    X(ip_ttl,    int16_t, "s",       none,       FF_ROW_SHARES(r, IP_TTL), r->cell.ip_ttl)
+/* clang-format on */
+
+typedef void ff_row_fill(const ff_row *rows, size_t n, void *values, uint8_t *valid,
+                         size_t at);
+
+typedef struct ff_row_field {
+    const char *name;
+    const char *arrow;
+    size_t width_bytes;
+    enum ff_dict_kind dict;
+    ff_row_fill *fill;
+} ff_row_field;
+
+/* A value that is not valid is zero, so that equal rows are equal bytes. */
+#define X(name, c_type, arrow, dict, is_valid, value)                       \
+    static void ff_fill_row_##name(const ff_row *rows, size_t n, void *out, \
+                                   uint8_t *valid, size_t at) {             \
+        c_type *values = out;                                               \
+        for (size_t i = 0; i < n; i++) {                                    \
+            const ff_row *r = &rows[i];                                     \
+            if (!(is_valid)) {                                              \
+                memset(&values[at + i], 0, sizeof(c_type));                 \
+                continue;                                                   \
+            }                                                               \
+            values[at + i] = value;                                         \
+            valid[(at + i) >> 3] |= (uint8_t)(1u << ((at + i) & 7));        \
+        }                                                                   \
+    }
+FF_SOURCES_FIELDS(X)
+X(sources, int64_t, "l", none, true, (int64_t)r->n_sources)
+#undef X
+
+#define X(name, c_type, arrow, dict, valid, value) \
+    {#name, arrow, sizeof(c_type), FF_DICT_##dict, ff_fill_row_##name},
+static const ff_row_field ff_sources_fields[] = {FF_SOURCES_FIELDS(X)};
+static const ff_row_field ff_counts_fields[] = {FF_COUNTS_FIELDS(X)};
+#undef X
+
+#define FF_N_SOURCES_FIELDS FF_COUNT_OF(ff_sources_fields)
+#define FF_N_COUNTS_FIELDS FF_COUNT_OF(ff_counts_fields)
+#define FF_MAX_ROW_FIELDS FF_N_SOURCES_FIELDS
+
+/* The columns of a grain's rows, in order. */
+static inline const ff_row_field *ff_row_fields(enum ff_grain grain, size_t *n_fields) {
+    if (grain == FF_GRAIN_SOURCES) {
+        *n_fields = FF_N_SOURCES_FIELDS;
+        return ff_sources_fields;
+    }
+    *n_fields = FF_N_COUNTS_FIELDS;
+    return ff_counts_fields;
+}
+
+/* Write all rows of a grain into the caller's columns; validity bits arrive zeroed. */
+static inline void ff_rollup_fill(const ff_rollup *r, enum ff_grain grain,
+                                  void *const *values, uint8_t *const *valid) {
+    size_t n_fields;
+    const ff_row_field *fields = ff_row_fields(grain, &n_fields);
+    ff_row rows[FF_CHUNK_ROWS];
+    size_t at = 0, n_done = 0;
+    while (at < r->n_cells) {
+        size_t n = 0;
+        while (n < FF_CHUNK_ROWS && at < r->n_cells)
+            at = ff_rollup_row(r, grain, at, &rows[n++]);
+        for (size_t f = 0; f < n_fields; f++)
+            fields[f].fill(rows, n, values[f], valid[f], n_done);
+        n_done += n;
+    }
+}
+
+#endif

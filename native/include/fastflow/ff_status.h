@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every name for something wrong or odd, each listed once: faults of a file, states of
+ * a packet, reasons for not counting a record, and flags (counters of an input). */
+#ifndef FASTFLOW_FF_STATUS_H
+#define FASTFLOW_FF_STATUS_H
+
+#include "fastflow/ff_base.h"
+
+/* clang-format off */
+
+/* What ends the reading of a capture. X(name, status of the input, text) */
+#define FF_FAULTS(X)                                                                     \
+    X(none, complete, "nothing is wrong")                                                \
+    X(empty_file, rejected, "the file holds no byte")                                    \
+    X(short_magic, rejected, "the file ends within its magic number")                    \
+    X(short_header, rejected, "the file ends within its header")                         \
+    X(unknown_magic, rejected, "the first bytes are of no known capture format")         \
+    X(pcap_version, rejected, "the pcap version is not 2.2, 2.3 or 2.4")                 \
+    X(reserved_linktype_bits, rejected, "reserved bits of the link-type word are set")   \
+    X(unsupported_linktype, rejected, "the link type is not one that fastflow decodes")  \
+    X(truncated_record_header, truncated, "the file ends within a record header")        \
+    X(truncated_record, truncated, "the file ends within a packet")                      \
+    X(zero_record, damaged, "a record header is all zeros")                              \
+    X(bad_record, damaged, "a file header stands where a record should")                 \
+    X(caplen_over_max, damaged, "a record claims more than 262144 captured bytes")       \
+    X(compressed_truncated, truncated, "the compressed stream ends early")               \
+    X(compressed_corrupt, damaged, "the compressed stream is damaged")                   \
+    X(trailing_garbage, damaged, "bytes that are no compressed data follow the stream")
+
+/* The first thing wrong with a packet. X(name, counted, text): a packet whose source
+ * is not known for sure is not counted. */
+#define FF_STATES(X)                                                                     \
+    X(ok, 1, "nothing is wrong")                                                         \
+    X(l2_truncated, 0, "the link header or a tag is cut")                                \
+    X(l3_truncated, 0, "nothing follows the link header")                                \
+    X(too_many_vlan, 0, "more than 8 VLAN tags")                                         \
+    X(non_ip, 0, "the link header announces no IP packet")                               \
+    X(bad_ip_version, 0, "the version nibble is not what was announced")                 \
+    X(ip_truncated, 0, "the IP header is cut")                                           \
+    X(ip_bad_ihl, 0, "the IPv4 header length is below 20 bytes")                         \
+    X(ip_bad_length, 0, "the IPv4 total length is shorter than the header")              \
+    X(ip6_ext_truncated, 1, "an IPv6 extension header is cut")                           \
+    X(too_many_ext, 1, "more than 16 IPv6 extension headers")                            \
+    X(l4_truncated, 1, "the transport header is cut")                                    \
+    X(tcp_bad_doff, 1, "the TCP data offset is below 5 or beyond the packet")            \
+    X(tcp_bad_option, 1, "a TCP option has an impossible length")                        \
+    X(udp_bad_length, 1, "the UDP length is below 8 or beyond the packet")
+
+/* Why a record is not counted, before its packet state is looked at. */
+#define FF_REASONS(X)                                                                    \
+    X(bad_ts, "the time is missing or outside the plausible window")                     \
+    X(filtered, "the filter did not match")
+
+/* Oddities that change no verdict. X(name, text) */
+#define FF_FLAGS(X)                                                                      \
+    X(caplen_gt_snaplen, "more bytes captured than the header's snaplen")                \
+    X(len_zero, "wire length 0; the captured length is used")                            \
+    X(len_lt_caplen, "wire length below the captured length")                            \
+    X(subsec_out_of_range, "sub-second field of a second or more, carried over")         \
+    X(snap_truncated, "the packet was longer than what was captured")                    \
+    X(frag, "a fragment")                                                                \
+    X(ip_len_zero, "IP length 0; the captured length is used")                           \
+    X(ip6_ext_order, "IPv6 extension headers repeated or out of order")                  \
+    X(zero_padding, "zero bytes after the compressed stream")
+
+/* clang-format on */
+
+enum ff_fault {
+#define X(name, status, text) FF_FAULT_##name,
+    FF_FAULTS(X)
+#undef X
+        FF_N_FAULTS
+};
+
+enum ff_state {
+#define X(name, counted, text) FF_STATE_##name,
+    FF_STATES(X)
+#undef X
+        FF_N_STATES
+};
+
+/* A record's reason: counted, one of FF_REASONS, or its packet state. */
+enum ff_reason {
+    FF_REASON_counted,
+#define X(name, text) FF_REASON_##name,
+    FF_REASONS(X)
+#undef X
+        FF_REASON_STATES,
+    FF_N_REASONS = FF_REASON_STATES + FF_N_STATES
+};
+
+enum ff_flag {
+#define X(name, text) FF_FLAG_##name,
+    FF_FLAGS(X)
+#undef X
+        FF_N_FLAGS
+};
+
+typedef struct ff_name {
+    const char *name;
+    const char *group;
+    const char *text;
+} ff_name;
+
+static const ff_name ff_fault_names[] = {
+#define X(name, status, text) {#name, #status, text},
+    FF_FAULTS(X)
+#undef X
+};
+
+static const ff_name ff_state_names[] = {
+#define X(name, counted, text) {#name, (counted) ? "counted" : "uncounted", text},
+    FF_STATES(X)
+#undef X
+};
+
+static const ff_name ff_reason_names[] = {
+#define X(name, text) {#name, "uncounted", text},
+    FF_REASONS(X)
+#undef X
+};
+
+static const ff_name ff_flag_names[] = {
+#define X(name, text) {#name, "flag", text},
+    FF_FLAGS(X)
+#undef X
+};
+
+static const uint8_t ff_state_counted[] = {
+#define X(name, counted, text) counted,
+    FF_STATES(X)
+#undef X
+};
+
+#endif

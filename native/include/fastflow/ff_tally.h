@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tally: packets of views counted in the finest cells, each with a source address.
+ *
+ * Cells are kept in order of arrival. An index finds the recent ones, those behind
+ * `horizon`; a key that is met again after the horizon has passed it begins a second
+ * cell, and the roll-up (ff_rollup.h) adds the two. So the horizon, like the index's
+ * size and the hash's seed, changes only time and memory, never a result; and merging
+ * two tallies is putting the cells of one behind the other's. */
+#ifndef FASTFLOW_FF_TALLY_H
+#define FASTFLOW_FF_TALLY_H
+
+#include "fastflow/ff_scan.h"
+
+#define FF_HOUR_NS 3600000000000
+/* Fewer cells are not worth a new horizon. */
+#define FF_HORIZON_MIN_CELLS 4096
+
+/* Fields of ff_cell.where, from the lowest bit: IP version 6; port or ICMP type with a
+ * bit above that says that there is one; traffic; protocol; hours since 1970. */
+enum ff_where_shift {
+    FF_WHERE_IPV6 = 0,
+    FF_WHERE_PORT = 1,
+    FF_WHERE_TRAFFIC = 18,
+    FF_WHERE_PROTO = 20,
+    FF_WHERE_HOUR = 28
+};
+#define FF_WHERE_HAS_PORT ((uint64_t)0x10000)
+
+/* Which values all packets of a cell share. */
+enum ff_shared { FF_SHARED_SRC_PORT = 1, FF_SHARED_TCP_SEQ = 2, FF_SHARED_IP_TTL = 4 };
+
+#define FF_NO_SIGNATURE 0 /* ff_cell.sig is a code + 1 */
+
+typedef struct ff_cell {
+    uint64_t where;
+    uint64_t src_hi, src_lo; /* as numbers, so that comparing them compares addresses */
+    uint64_t bytes;
+    uint32_t sig;
+    uint32_t packets; /* never wraps: a full cell is followed by a second one */
+    uint32_t tcp_seq; /* shared values; zero where not shared */
+    uint16_t src_port;
+    uint8_t ip_ttl;
+    uint8_t shared; /* bit set of enum ff_shared */
+} ff_cell;
+
+typedef struct ff_tally {
+    ff_cell *cells;  /* cells_cap of them */
+    uint64_t *slots; /* n_slots, a power of two: upper half of the hash, cell + 1 */
+    size_t n_cells, cells_cap;
+    size_t n_slots;
+    size_t horizon; /* the first cell that the index may find */
+    uint64_t horizon_hour;
+    uint64_t seed;
+    ff_cell pending[FF_CHUNK_ROWS]; /* one for each counted view of the chunk */
+    uint64_t hashes[FF_CHUNK_ROWS];
+} ff_tally;
+
+FF_INLINE uint64_t ff_cell_hash(const ff_cell *cell, uint64_t seed) {
+    return ff_hash4(cell->where, cell->sig, cell->src_hi, cell->src_lo, seed);
+}
+
+FF_INLINE ff_address ff_cell_src(const ff_cell *cell) {
+    ff_address a;
+    for (int i = 0; i < 8; i++) {
+        a.byte[i] = (uint8_t)(cell->src_hi >> (56 - 8 * i));
+        a.byte[8 + i] = (uint8_t)(cell->src_lo >> (56 - 8 * i));
+    }
+    return a;
+}
+
+FF_INLINE bool ff_cell_same_key(const ff_cell *a, const ff_cell *b) {
+    return a->where == b->where && a->src_lo == b->src_lo && a->src_hi == b->src_hi &&
+           a->sig == b->sig;
+}
+
+/* Equal stays, different or missing becomes null and stays null. */
+FF_INLINE void ff_cell_merge_shared(ff_cell *into, const ff_cell *from) {
+    uint8_t shared = into->shared & from->shared;
+    if (into->src_port != from->src_port) shared &= (uint8_t)~FF_SHARED_SRC_PORT;
+    if (into->tcp_seq != from->tcp_seq) shared &= (uint8_t)~FF_SHARED_TCP_SEQ;
+    if (into->ip_ttl != from->ip_ttl) shared &= (uint8_t)~FF_SHARED_IP_TTL;
+    if (!(shared & FF_SHARED_SRC_PORT)) into->src_port = 0;
+    if (!(shared & FF_SHARED_TCP_SEQ)) into->tcp_seq = 0;
+    if (!(shared & FF_SHARED_IP_TTL)) into->ip_ttl = 0;
+    into->shared = shared;
+}
+
+/* A sequence number that spells the destination would tell a sensor's address. */
+FF_INLINE bool ff_seq_tells_dst(const ff_view *v, uint32_t seq) {
+    if (v->ip_version != 4) return false;
+    uint32_t dst = ff_load_be32(v->ip + 16);
+    return seq == dst || seq == __builtin_bswap32(dst);
+}
+
+FF_INLINE uint64_t ff_cell_where(const ff_view *v) {
+    uint64_t port = 0;
+    if (v->layers & FF_BIT(PORTS)) {
+        port = FF_WHERE_HAS_PORT | ff_dst_port(v->ports);
+    } else if (v->layers & FF_BIT(ICMP_TYPE)) {
+        port = FF_WHERE_HAS_PORT | v->icmp_type;
+    }
+    uint64_t hour = (uint64_t)v->ts_ns / FF_HOUR_NS;
+    return hour << FF_WHERE_HOUR | (uint64_t)v->proto << FF_WHERE_PROTO |
+           (uint64_t)v->traffic << FF_WHERE_TRAFFIC | port << FF_WHERE_PORT |
+           (uint64_t)(v->ip_version == 6) << FF_WHERE_IPV6;
+}
+
+/* One packet as a cell of its own. */
+FF_INLINE void ff_cell_of_view(const ff_view *v, ff_cell *cell) {
+    cell->where = ff_cell_where(v);
+    if (FF_LIKELY(v->ip_version == 4)) {
+        cell->src_hi = 0;
+        cell->src_lo = (uint64_t)0xffff << 32 | ff_load_be32(v->ip + 12);
+    } else {
+        cell->src_hi = ff_load_be64(v->ip + 8);
+        cell->src_lo = ff_load_be64(v->ip + 16);
+    }
+    cell->bytes = v->ip_len_bytes;
+    cell->sig = (v->layers & FF_BIT(OPTIONS)) ? v->sig_code + 1 : FF_NO_SIGNATURE;
+    cell->packets = 1;
+    cell->ip_ttl = ff_ip_ttl(v);
+    cell->src_port = ff_src_port(v->ports);
+    cell->tcp_seq = ff_tcp_seq(v->tcp);
+    bool has_seq = (v->layers & FF_BIT(TCP)) && !ff_seq_tells_dst(v, cell->tcp_seq);
+    if (!has_seq) cell->tcp_seq = 0;
+    cell->shared = (uint8_t)(FF_SHARED_IP_TTL | (has_seq ? FF_SHARED_TCP_SEQ : 0) |
+                             ((v->layers & FF_BIT(PORTS)) ? FF_SHARED_SRC_PORT : 0));
+}
+
+/* Room for a chunk, with at most half of the slots in use. */
+static inline bool ff_tally_has_room(const ff_tally *tally) {
+    return tally->cells_cap - tally->n_cells >= FF_CHUNK_ROWS &&
+           tally->n_slots / 2 >= tally->n_cells - tally->horizon + FF_CHUNK_ROWS;
+}
+
+/* Fill freshly zeroed slots after the caller has put a larger array in place. */
+static inline void ff_tally_rehash(ff_tally *tally) {
+    size_t mask = tally->n_slots - 1;
+    for (size_t i = tally->horizon; i < tally->n_cells; i++) {
+        uint64_t hash = ff_cell_hash(&tally->cells[i], tally->seed);
+        size_t at = (size_t)hash & mask;
+        while (tally->slots[at] != 0) at = (at + 1) & mask;
+        tally->slots[at] = (hash >> 32) << 32 | (uint32_t)(i + 1);
+    }
+}
+
+/* Time has moved on: cells of past hours need not be found any more. */
+FF_INLINE void ff_tally_advance(ff_tally *tally, uint64_t newest_hour) {
+    if (newest_hour <= tally->horizon_hour) return;
+    size_t n_found = tally->n_cells - tally->horizon;
+    if (n_found > 0 && n_found < FF_HORIZON_MIN_CELLS) return;
+    tally->horizon = tally->n_cells;
+    tally->horizon_hour = newest_hour;
+}
+
+/* Add a cell's packets to the cell of the same key, or append it. A slot of a cell
+ * before the horizon counts as empty. */
+FF_INLINE void ff_tally_put(ff_tally *tally, const ff_cell *cell, uint64_t hash) {
+    size_t mask = tally->n_slots - 1;
+    uint32_t tag = (uint32_t)(hash >> 32);
+    size_t at = (size_t)hash & mask;
+    for (;; at = (at + 1) & mask) {
+        uint64_t slot = tally->slots[at];
+        size_t number = (uint32_t)slot;
+        if (number <= tally->horizon) break;
+        if ((uint32_t)(slot >> 32) != tag) continue;
+        ff_cell *found = &tally->cells[number - 1];
+        if (!ff_cell_same_key(found, cell)) continue;
+        if (FF_UNLIKELY(found->packets > UINT32_MAX - cell->packets)) continue;
+        found->packets += cell->packets;
+        found->bytes += cell->bytes;
+        ff_cell_merge_shared(found, cell);
+        return;
+    }
+    tally->cells[tally->n_cells++] = *cell;
+    tally->slots[at] = (uint64_t)tag << 32 | (uint32_t)tally->n_cells;
+}
+
+/* Count the chunk's views. Three loops, so that the cache misses of many packets
+ * overlap: slots are on their way while keys are made, cells while slots are read. */
+static inline void ff_tally_add(ff_tally *tally, const ff_view *views, size_t n) {
+    size_t mask = tally->n_slots - 1, n_pending = 0;
+    uint64_t newest_hour = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (FF_UNLIKELY(views[i].reason != FF_REASON_counted)) continue;
+        ff_cell *cell = &tally->pending[n_pending];
+        ff_cell_of_view(&views[i], cell);
+        uint64_t hash = ff_cell_hash(cell, tally->seed);
+        tally->hashes[n_pending++] = hash;
+        FF_PREFETCH(&tally->slots[(size_t)hash & mask]);
+        uint64_t hour = cell->where >> FF_WHERE_HOUR;
+        if (hour > newest_hour) newest_hour = hour;
+    }
+    ff_tally_advance(tally, newest_hour);
+    for (size_t i = 0; i < n_pending; i++) {
+        size_t number = (uint32_t)tally->slots[(size_t)tally->hashes[i] & mask];
+        if (number > tally->horizon) FF_PREFETCH(&tally->cells[number - 1]);
+    }
+    for (size_t i = 0; i < n_pending; i++)
+        ff_tally_put(tally, &tally->pending[i], tally->hashes[i]);
+}
+
+/* Scan a block into cells; *consumed says how much of it was used up. */
+static inline enum ff_outcome ff_tally_scan(ff_tally *tally, ff_scan *scan,
+                                            const uint8_t *p, size_t n,
+                                            size_t *consumed) {
+    ff_span s = {p, n};
+    enum ff_outcome outcome;
+    do {
+        if (!ff_tally_has_room(tally) ||
+            !ff_lexicon_has_room(scan->lexicon, FF_CHUNK_ROWS)) {
+            outcome = FF_NEED_ROOM;
+            break;
+        }
+        outcome = ff_scan_chunk(scan, &s, FF_CHUNK_ROWS);
+        ff_scan_finish_views(scan);
+        ff_tally_add(tally, scan->views, scan->n_views);
+    } while (outcome == FF_FULL);
+    *consumed = n - s.n;
+    return outcome;
+}
+
+/* Copy out the source addresses of n cells, network order, and their IP versions. */
+static inline void ff_tally_sources(const ff_tally *tally, size_t begin, size_t n,
+                                    uint8_t *src, uint8_t *version) {
+    for (size_t i = 0; i < n; i++) {
+        ff_address a = ff_cell_src(&tally->cells[begin + i]);
+        memcpy(src + 16 * i, a.byte, sizeof a.byte);
+        version[i] = tally->cells[begin + i].where & 1 ? 6 : 4;
+    }
+}
+
+/* Put copies of another tally's cells behind this one's; sig_map gives the signature
+ * (code + 1) in this tally for each of the other's. The caller has made room. */
+static inline void ff_tally_append(ff_tally *tally, const ff_tally *other,
+                                   const uint32_t *sig_map) {
+    for (size_t i = 0; i < other->n_cells; i++) {
+        ff_cell *cell = &tally->cells[tally->n_cells++];
+        *cell = other->cells[i];
+        cell->sig = sig_map[cell->sig];
+    }
+    tally->horizon = tally->n_cells;
+}
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TCP options and the signature made of them: window:kinds:mss:wscale, MuonFP's open
+ * form. Kinds stand in wire order; the end-of-list option (0) is listed and ends the
+ * list. Source: RFC 9293, section 3.2; RFC 7323, section 2.2. */
+#ifndef FASTFLOW_FF_TCPSIG_H
+#define FASTFLOW_FF_TCPSIG_H
+
+#include "fastflow/ff_dict.h"
+#include "fastflow/ff_tcp.h"
+#include "fastflow/ff_view.h"
+
+#define FF_TCP_OPTIONS_MAX_BYTES 40
+#define FF_TCP_KIND_END 0
+#define FF_TCP_KIND_NOP 1
+#define FF_TCP_KIND_MSS 2
+#define FF_TCP_KIND_WSCALE 3
+
+/* The list of kinds as a dictionary key: a count, then the kinds, then zeros. */
+#define FF_KINDS_KEY_BYTES 48
+typedef struct ff_kinds {
+    uint8_t n;
+    uint8_t kind[FF_KINDS_KEY_BYTES - 1];
+} ff_kinds;
+
+/* "255-" forty times, less a hyphen. */
+#define FF_KINDS_TEXT_MAX (FF_TCP_OPTIONS_MAX_BYTES * 4)
+
+/* The signature as a dictionary key. */
+typedef struct ff_sig {
+    uint32_t kinds_code;
+    uint16_t window, mss;
+    uint8_t wscale, has_mss, has_wscale, zero[5];
+} ff_sig;
+
+#define FF_SIG_KEY_BYTES sizeof(ff_sig)
+#define FF_SIG_TEXT_MAX (FF_KINDS_TEXT_MAX + 24)
+
+/* How the options of a header are laid out: everything that the values in them do not
+ * change. Most packets repeat a layout, which is then recognised by its kind and length
+ * bytes instead of being walked again. */
+typedef struct ff_layout {
+    uint32_t mask[FF_TCP_OPTIONS_MAX_BYTES / 4]; /* ones over kind and length bytes */
+    uint32_t pattern[FF_TCP_OPTIONS_MAX_BYTES / 4];
+    uint32_t kinds_code;
+    uint32_t layers;    /* FF_LAYER_MSS and _WSCALE where present */
+    uint8_t mss_off;    /* of the value, from the options' beginning */
+    uint8_t wscale_off; /* likewise */
+    bool in_use;
+} ff_layout;
+
+/* Recently seen layouts, a few for each length of options. */
+#define FF_LAYOUT_WAYS 4
+typedef struct ff_layouts {
+    ff_layout of[FF_TCP_OPTIONS_MAX_BYTES / 4 + 1][FF_LAYOUT_WAYS];
+    uint8_t next[FF_TCP_OPTIONS_MAX_BYTES / 4 + 1]; /* the way to replace */
+} ff_layouts;
+
+/* What codes refer to: lists of kinds and signatures, and the layouts that remember
+ * codes of lists. */
+typedef struct ff_lexicon {
+    ff_dict kinds, signatures;
+    ff_layouts layouts;
+} ff_lexicon;
+
+static inline bool ff_lexicon_has_room(const ff_lexicon *lexicon, size_t n) {
+    return ff_dict_has_room(&lexicon->kinds, n) &&
+           ff_dict_has_room(&lexicon->signatures, n);
+}
+
+/* Begin anew; every code handed out so far is void. */
+static inline void ff_lexicon_clear(ff_lexicon *lexicon) {
+    ff_dict_clear(&lexicon->kinds);
+    ff_dict_clear(&lexicon->signatures);
+    memset(&lexicon->layouts, 0, sizeof lexicon->layouts);
+}
+
+/* Walk the options, noting which bytes steer the walk; false where an option's length
+ * is impossible. At most 40 steps: each takes at least a byte. */
+static inline bool ff_options_walk(const uint8_t *p, size_t n, ff_kinds *kinds,
+                                   ff_layout *layout) {
+    uint8_t mask[FF_TCP_OPTIONS_MAX_BYTES] = {0};
+    memset(kinds, 0, sizeof *kinds);
+    memset(layout, 0, sizeof *layout);
+    for (size_t at = 0; at < n;) {
+        uint8_t kind = p[at];
+        mask[at] = 0xff;
+        kinds->kind[kinds->n++] = kind;
+        if (kind == FF_TCP_KIND_END) break;
+        if (kind == FF_TCP_KIND_NOP) {
+            at++;
+            continue;
+        }
+        if (n - at < 2) return false;
+        uint8_t len_bytes = p[at + 1];
+        mask[at + 1] = 0xff;
+        if (len_bytes < 2 || len_bytes > n - at) return false;
+        if (kind == FF_TCP_KIND_MSS && len_bytes == 4) {
+            layout->mss_off = (uint8_t)(at + 2);
+            layout->layers |= FF_BIT(MSS);
+        } else if (kind == FF_TCP_KIND_WSCALE && len_bytes == 3) {
+            layout->wscale_off = (uint8_t)(at + 2);
+            layout->layers |= FF_BIT(WSCALE);
+        }
+        at += len_bytes;
+    }
+    memcpy(layout->mask, mask, sizeof mask);
+    for (size_t w = 0; w < n / 4; w++)
+        layout->pattern[w] = ff_load_u32(p + 4 * w) & layout->mask[w];
+    return true;
+}
+
+static inline size_t ff_put_decimal(char *out, unsigned value) {
+    char digits[10];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    for (size_t i = 0; i < n; i++) out[i] = digits[n - 1 - i];
+    return n;
+}
+
+static inline uint32_t ff_kinds_code(ff_dict *d, const ff_kinds *kinds) {
+    const uint8_t *key = (const uint8_t *)kinds;
+    bool is_new;
+    uint64_t hash = ff_dict_hash(key, FF_KINDS_KEY_BYTES, d->seed);
+    uint32_t code = ff_dict_code(d, key, FF_KINDS_KEY_BYTES, hash, &is_new);
+    if (is_new) {
+        char text[FF_KINDS_TEXT_MAX];
+        size_t n = 0;
+        for (size_t i = 0; i < kinds->n; i++) {
+            if (i > 0) text[n++] = '-';
+            n += ff_put_decimal(text + n, kinds->kind[i]);
+        }
+        ff_dict_add_text(d, text, n);
+    }
+    return code;
+}
+
+FF_INLINE bool ff_layout_matches(const ff_layout *layout, const uint8_t *p, size_t n) {
+    uint32_t differing = 0;
+    for (size_t w = 0; w < n / 4; w++)
+        differing |= (ff_load_u32(p + 4 * w) & layout->mask[w]) ^ layout->pattern[w];
+    return layout->in_use && differing == 0;
+}
+
+/* Find or make the layout of n option bytes; NULL where they are malformed. */
+FF_INLINE const ff_layout *ff_layout_of(ff_lexicon *lexicon, const uint8_t *p,
+                                        size_t n) {
+    ff_layout *ways = lexicon->layouts.of[n / 4];
+    for (size_t i = 0; i < FF_LAYOUT_WAYS; i++)
+        if (FF_LIKELY(ff_layout_matches(&ways[i], p, n))) return &ways[i];
+    ff_kinds kinds;
+    ff_layout layout;
+    if (!ff_options_walk(p, n, &kinds, &layout)) return NULL;
+    layout.kinds_code = ff_kinds_code(&lexicon->kinds, &kinds);
+    layout.in_use = true;
+    uint8_t *next = &lexicon->layouts.next[n / 4];
+    ff_layout *way = &ways[*next];
+    *next = (uint8_t)((*next + 1) % FF_LAYOUT_WAYS);
+    *way = layout;
+    return way;
+}
+
+/* Decode the options of a packet whose TCP header is whole. */
+FF_INLINE void ff_options_decode(ff_lexicon *lexicon, ff_view *v) {
+    const uint8_t *options = v->tcp + FF_TCP_MIN_BYTES;
+    const ff_layout *layout = ff_layout_of(lexicon, options, v->options_bytes);
+    if (FF_UNLIKELY(layout == NULL)) {
+        ff_view_fault(v, FF_STATE_tcp_bad_option);
+        v->layers &= ~FF_BIT(OPTIONS);
+        return;
+    }
+    v->kinds_code = layout->kinds_code;
+    v->layers |= layout->layers;
+    if (layout->layers & FF_BIT(MSS)) v->mss = ff_load_be16(options + layout->mss_off);
+    if (layout->layers & FF_BIT(WSCALE)) v->wscale = options[layout->wscale_off];
+}
+
+static inline void ff_sig_add_text(ff_dict *d, const ff_dict *kinds_dict,
+                                   const ff_sig *sig) {
+    const int64_t *off = kinds_dict->offsets + sig->kinds_code;
+    size_t kinds_bytes = (size_t)(off[1] - off[0]);
+    char text[FF_SIG_TEXT_MAX];
+    size_t n = ff_put_decimal(text, sig->window);
+    text[n++] = ':';
+    memcpy(text + n, kinds_dict->text + off[0], kinds_bytes);
+    n += kinds_bytes;
+    text[n++] = ':';
+    if (sig->has_mss) n += ff_put_decimal(text + n, sig->mss);
+    text[n++] = ':';
+    if (sig->has_wscale) n += ff_put_decimal(text + n, sig->wscale);
+    ff_dict_add_text(d, text, n);
+}
+
+static inline uint32_t ff_sig_code(ff_lexicon *lexicon, const ff_sig *sig) {
+    ff_dict *d = &lexicon->signatures;
+    uint8_t key[FF_SIG_KEY_BYTES];
+    memcpy(key, sig, sizeof *sig);
+    uint64_t hash = ff_dict_hash(key, FF_SIG_KEY_BYTES, d->seed);
+    bool is_new;
+    uint32_t code = ff_dict_code(d, key, FF_SIG_KEY_BYTES, hash, &is_new);
+    if (is_new) ff_sig_add_text(d, &lexicon->kinds, sig);
+    return code;
+}
+
+/* Give a packet with decoded options its signature. */
+FF_INLINE void ff_sig_decode(ff_lexicon *lexicon, ff_view *v) {
+    ff_sig sig = {v->kinds_code, ff_tcp_window(v->tcp), v->mss, v->wscale, 0, 0, {0}};
+    sig.has_mss = (v->layers & FF_BIT(MSS)) != 0;
+    sig.has_wscale = (v->layers & FF_BIT(WSCALE)) != 0;
+    v->sig_code = ff_sig_code(lexicon, &sig);
+}
+
+/* The code that a signature of another lexicon has in this one. */
+static inline uint32_t ff_sig_adopt(ff_lexicon *to, const ff_lexicon *from,
+                                    uint32_t code) {
+    ff_sig sig;
+    memcpy(&sig, from->signatures.keys + code * FF_SIG_KEY_BYTES, sizeof sig);
+    ff_kinds kinds;
+    memcpy(&kinds, from->kinds.keys + sig.kinds_code * FF_KINDS_KEY_BYTES,
+           sizeof kinds);
+    sig.kinds_code = ff_kinds_code(&to->kinds, &kinds);
+    return ff_sig_code(to, &sig);
+}
+
+#endif

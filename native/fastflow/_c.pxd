@@ -34,6 +34,7 @@ cdef extern from "fastflow/ff_pcap.h" nogil:
         uint16_t version_minor
         uint16_t linktype
         uint32_t snaplen
+        uint32_t record_header_bytes
         uint32_t frac_per_sec
         bint swapped
 

@@ -684,12 +684,12 @@ cdef class Rollup:
         cdef uint8_t *valid_at[FF_MAX_ROW_FIELDS]
         cdef size_t size = arena.shape[0]
         cdef size_t value_off, valid_off
-        if rows == 0:
-            return
-        if len(values) != n_fields or len(valid) != n_fields:
+        if not len(values) == len(valid) == <Py_ssize_t> n_fields:
             raise ValueError("an offset is wanted for each column")
         if rows != self.count(grain):
             raise ValueError("the roll-up has another number of rows")
+        if rows == 0:
+            return
         for i in range(n_fields):
             value_off = values[i]
             valid_off = valid[i]

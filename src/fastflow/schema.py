@@ -7,16 +7,80 @@ integers, so each stored type is the next wider signed one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
+
+from fastflow import _core
+from fastflow.errors import ConfigError
 
 Status = Literal[
     "complete", "truncated", "damaged", "rejected", "duplicate", "skipped"
 ]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+_ARROW_TYPES = {
+    "C": pa.uint8(),
+    "S": pa.uint16(),
+    "I": pa.uint32(),
+    "s": pa.int16(),
+    "i": pa.int32(),
+    "l": pa.int64(),
+    "tsn:UTC": pa.timestamp("ns", tz="UTC"),
+    "tsu:UTC": TIMESTAMP,
+    "w:16": pa.binary(16),
+}
+
+#: The column that a stage adds to packets, where their source is registered.
+COUNTRY = pa.field("country", pa.dictionary(pa.int32(), pa.string()))
+
+#: Every packet column of the native table, by name, in its order.
+FIELDS: dict[str, _core.Field] = {field["name"]: field for field in _core.fields()}
+
+#: What a scan yields unless it is told otherwise.
+DEFAULT_COLUMNS = tuple(name for name, f in FIELDS.items() if not f["derived"])
+
+#: Every name that a scan can be asked for.
+PACKET_COLUMNS = (*FIELDS, COUNTRY.name)
+
+
+def arrow_type(arrow: str, dictionary: str | None) -> pa.DataType:
+    """Return the type of a native column from its format and dictionary."""
+    values = _ARROW_TYPES[arrow]
+    return values if dictionary is None else pa.dictionary(values, pa.string())
+
+
+def packet_schema(columns: Sequence[str] = DEFAULT_COLUMNS) -> pa.Schema:
+    """Return the schema of a scan's record batches.
+
+    Raises
+    ------
+    ConfigError
+        A name is no packet column, or stands twice.
+    """
+    return pa.schema([_packet_field(name) for name in check_columns(columns)])
+
+
+def check_columns(columns: Sequence[str]) -> Sequence[str]:
+    """Return the columns as they are, or raise ConfigError."""
+    for name in columns:
+        if name not in PACKET_COLUMNS:
+            names = ", ".join(PACKET_COLUMNS)
+            raise ConfigError(f"{name}: no such packet column; there are {names}")
+    if len(set(columns)) < len(columns):
+        raise ConfigError(f"{', '.join(columns)}: a column is named twice")
+    return columns
+
+
+def _packet_field(name: str) -> pa.Field:
+    if name == COUNTRY.name:
+        return COUNTRY
+    field = FIELDS[name]
+    kind = arrow_type(field["arrow"], field["dictionary"])
+    return pa.field(name, kind, nullable=bool(field["layer"]))
 
 _CELL = [
     pa.field("hour", TIMESTAMP, nullable=False),

@@ -1,0 +1,81 @@
+"""Names of ports, protocols and countries, for people.
+
+The tables are generated; `fastflow/data/` holds them and the scripts that made them.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from importlib.resources import files
+
+from fastflow.errors import ConfigError
+
+#: IP protocol numbers that get a name; the others are printed as they are.
+_PROTOCOLS = {
+    1: "icmp",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    58: "ipv6-icmp",
+    132: "sctp",
+    136: "udplite",
+}
+
+#: What a code is called that no table lists.
+_UNKNOWN_COUNTRY = {"en": "Unknown", "ja": "不明"}
+
+
+def service_name(port: int, proto: str) -> str | None:
+    """Return IANA's name of a port.
+
+    Parameters
+    ----------
+    port : int
+    proto : str
+        As `proto_name` gives it. UDP-Lite shares the ports of UDP (RFC 3828, 6).
+    """
+    return _services().get((port, "udp" if proto == "udplite" else proto))
+
+
+def country_name(code: str, lang: str = "en") -> str:
+    """Return the name of a country; an unknown code is said to be unknown.
+
+    Parameters
+    ----------
+    code : str
+        ISO 3166-1 alpha-2, or a registry's own, as "EU" (Europe, unspecified).
+    lang : str
+        "en" or "ja".
+
+    Raises
+    ------
+    ConfigError
+        There are no names in this language.
+    """
+    if lang not in _UNKNOWN_COUNTRY:
+        raise ConfigError(f"no country names in language {lang!r}: use en or ja")
+    return _countries(lang).get(code) or f"{_UNKNOWN_COUNTRY[lang]} ({code})"
+
+
+def proto_name(number: int) -> str:
+    """Return the name of an IP protocol, or its number as text."""
+    return _PROTOCOLS.get(number, str(number))
+
+
+@lru_cache(maxsize=1)
+def _services() -> dict[tuple[int, str], str]:
+    return {
+        (int(row["port"]), row["proto"]): row["name"] for row in _rows("services.csv")
+    }
+
+
+@lru_cache(maxsize=len(_UNKNOWN_COUNTRY))
+def _countries(lang: str) -> dict[str, str]:
+    return {row["code"]: row[lang] for row in _rows("countries.csv")}
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    """Read a table of `fastflow/data/`; its header comment is skipped."""
+    text = files("fastflow.data").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(x for x in text.splitlines() if not x.startswith("#")))

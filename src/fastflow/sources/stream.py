@@ -1,0 +1,106 @@
+"""Bytes of a capture: opened, and decompressed where the first bytes say so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from fastflow.sources.find import STDIN
+from fastflow.sources.gzip import GZIP_MAGIC, GzipStream
+
+
+class ByteStream(Protocol):
+    """Where a scan takes its bytes from.
+
+    Attributes
+    ----------
+    fault : str or None
+        What ended the stream before its end; known once readinto() returns 0.
+    flags : dict[str, int]
+        Oddities met.
+    compression : str or None
+        The wrapper's name.
+    n_read_bytes : int
+        Bytes taken from the file so far, compressed if it is.
+    """
+
+    fault: str | None
+    flags: dict[str, int]
+    compression: str | None
+
+    @property
+    def n_read_bytes(self) -> int:
+        """Bytes taken from the file so far."""
+        ...
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer as far as the stream goes; 0 at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class PlainStream:
+    """An uncompressed stream, beginning with bytes that were read already."""
+
+    fault: str | None = None
+    compression: str | None = None
+
+    def __init__(self, file: BinaryIO, head: bytes) -> None:
+        self.flags: dict[str, int] = {}
+        self.n_read_bytes = len(head)
+        self._file = file
+        self._head = head
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer as far as the stream goes; 0 at the end."""
+        if self._head:
+            n = min(len(self._head), len(buffer))
+            buffer[:n] = self._head[:n]
+            self._head = self._head[n:]
+            return n
+        n = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self.n_read_bytes += n
+        return n
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not sys.stdin.buffer:
+            self._file.close()
+
+
+def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
+    """Open a path, `-` or a binary file object, looking only at its first bytes.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened or read.
+    """
+    file, path = _open(source)
+    head = _read_head(file, len(GZIP_MAGIC))
+    if head == GZIP_MAGIC:
+        return GzipStream(file, head, path)
+    return PlainStream(file, head)
+
+
+def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, Path | None]:
+    if not isinstance(source, str | os.PathLike):
+        return source, None
+    if source == STDIN:
+        return sys.stdin.buffer, None
+    path = Path(source)
+    file = path.open("rb", buffering=0)
+    return file, path if path.is_file() else None  # type: ignore[return-value]
+
+
+def _read_head(file: BinaryIO, n_bytes: int) -> bytes:
+    """Read n bytes; fewer only at the end, however short a pipe's reads are."""
+    head = b""
+    while len(head) < n_bytes and (more := file.read(n_bytes - len(head))):
+        head += more
+    return head

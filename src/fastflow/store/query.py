@@ -1,0 +1,108 @@
+"""DuckDB over a store: each table is a view of the committed files."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from fastflow.errors import ConfigError, StoreError
+from fastflow.store.table import KINDS
+
+Params = Sequence[Any] | Mapping[str, Any]
+
+#: Columns that a view shows under another name.
+_RENAMED = {"inputs": {"input": "id"}}
+_HUGEINT = pa.decimal128(38, 0)
+
+
+class Query:
+    """One in-memory DuckDB with the views `counts`, `sources` and `inputs`."""
+
+    def __init__(self) -> None:
+        spill = Path(tempfile.gettempdir()) / f"fastflow-{secrets.token_hex(8)}"
+        self._connection = duckdb.connect(
+            config={
+                # Extensions are downloads, and Python's variables are no tables.
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+                "temp_directory": str(spill),
+            }
+        )
+        self._connection.execute("SET TimeZone = 'UTC'")
+        for kind, schema in KINDS.items():
+            self._connection.register(f"empty_{kind}", schema.empty_table())
+
+    def show(self, files: Mapping[str, Sequence[Path]]) -> None:
+        """Let the views show these files, of each kind."""
+        for kind, paths in files.items():
+            names = _RENAMED.get(kind, {})
+            columns = ", ".join(
+                f'"{name}" as {names[name]}' if name in names else f'"{name}"'
+                for name in KINDS[kind].names
+            )
+            rows = f"empty_{kind}"
+            if paths:
+                literals = ", ".join(_literal(path) for path in paths)
+                rows = f"read_parquet([{literals}], hive_partitioning = false)"
+            with _duckdb_errors():
+                self._connection.execute(
+                    f"create or replace temp view {kind} as "
+                    f"select {columns} from {rows}"
+                )
+
+    def run(self, query: str, params: Params | None) -> pa.Table:
+        """Run one statement.
+
+        Raises
+        ------
+        ConfigError
+            DuckDB does not take the statement.
+        StoreError
+            A file of the store is missing or damaged, or memory or disk ran out.
+        """
+        with _duckdb_errors():
+            relation = self._connection.sql(query, params=params)
+            if relation is None:
+                raise ConfigError("the SQL is empty, or returns no rows")
+            return _narrow(relation.to_arrow_table())
+
+
+@contextmanager
+def _duckdb_errors() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.OperationalError, duckdb.InternalError) as error:
+        raise StoreError(f"the query failed: {_one_line(error)}") from error
+    except duckdb.Error as error:
+        raise ConfigError(f"SQL: {_one_line(error)}") from error
+
+
+def _literal(path: Path) -> str:
+    """Return a path as SQL text that DuckDB takes for one file, not for a pattern."""
+    text = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _narrow(table: pa.Table) -> pa.Table:
+    """Turn DuckDB's sums (hugeint, in Arrow a decimal) into int64 where they fit."""
+    for index, field in enumerate(table.schema):
+        if field.type == _HUGEINT:
+            try:
+                column = table.column(index).cast(pa.int64())
+            except pa.ArrowInvalid:
+                continue
+            table = table.set_column(index, field.with_type(pa.int64()), column)
+    return table
+
+
+def _one_line(error: Exception) -> str:
+    """Return DuckDB's message without the drawing of the place in the text."""
+    return " ".join(str(error).split("\n\nLINE ")[0].split())

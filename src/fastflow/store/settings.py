@@ -1,0 +1,99 @@
+"""What a store records when it is made: rows reduced otherwise would not add up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from fastflow.errors import ConfigError, StoreError
+
+#: Raised whenever a row of a table changes its meaning or a column goes away.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every capture of a store is reduced.
+
+    Attributes
+    ----------
+    filter : str or None
+        The BPF expression that a packet must match.
+    decap : str or None
+        The tunnel that is opened before counting.
+    min_time_s, max_time_s : int
+        The plausible packet times, seconds since 1970 UTC, the second exclusive.
+    sources : bool
+        Whether the source addresses are kept.
+    """
+
+    filter: str | None = None
+    decap: str | None = None
+    min_time_s: int = 631_152_000  # 1990-01-01
+    max_time_s: int = 4_102_444_800  # 2100-01-01
+    sources: bool = True
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def make(cls, named: Mapping[str, Any] | None) -> Self:
+        """Return the settings of a new store: what was named, and the defaults."""
+        _check_names(named or {})
+        return replace(cls(), **(named or {}))
+
+    @classmethod
+    def from_json(cls, text: str, path: str) -> Self:
+        """Read the settings of the store at `path`.
+
+        Raises
+        ------
+        StoreError
+            A newer fastflow made the store, or the settings are damaged.
+        """
+        try:
+            document = json.loads(text)
+            version = int(document["schema_version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path}: the store's settings are damaged") from error
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: a newer fastflow made this store (schema version {version}, "
+                f"this one knows {SCHEMA_VERSION}); install a newer fastflow"
+            )
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: document[name] for name in known & document.keys()})
+
+    def to_json(self) -> str:
+        """Return the settings as the Delta table's configuration holds them."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def check_same(self, named: Mapping[str, Any] | None, path: str) -> None:
+        """Refuse settings that differ from those the store was made with.
+
+        Raises
+        ------
+        ConfigError
+            A named setting has another value in the store.
+        """
+        _check_names(named or {})
+        for name, value in (named or {}).items():
+            made_with = getattr(self, name)
+            if value != made_with:
+                raise ConfigError(
+                    f"{path}: the store was made with {name} = {_text(made_with)}, "
+                    f"not {_text(value)}; leave the option out, or make another store"
+                )
+
+
+def _check_names(named: Mapping[str, Any]) -> None:
+    known = [field.name for field in fields(Settings) if field.name != "schema_version"]
+    for name in named:
+        if name not in known:
+            raise ConfigError(
+                f"a store has no setting {name!r}; it has {', '.join(known)}"
+            )
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

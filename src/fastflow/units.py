@@ -1,0 +1,176 @@
+"""Units of time, periods such as `2020-Q3`, and sizes as people read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, Self
+
+from fastflow.errors import ConfigError
+
+SECOND_NS = 1_000_000_000
+MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
+DAY_NS = 24 * HOUR_NS
+
+PeriodKind = Literal["year", "quarter", "month", "week", "day", "range"]
+
+PERIOD_FORMS = "2020, 2020-Q3, 2020-08, 2020-W35, 2020-08-27 or 2020-08-26..2020-09-02"
+
+
+@dataclass(frozen=True)
+class Period:
+    """A span of whole UTC days with a name.
+
+    Attributes
+    ----------
+    text : str
+        The period as it is written, e.g. `2020-Q3`.
+    start, end : datetime.datetime, UTC
+        First moment of the period, and first moment after it.
+    """
+
+    text: str
+    kind: PeriodKind
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a period.
+
+        Parameters
+        ----------
+        text : str
+            A year, quarter, month, ISO week, day, or two days (both inclusive).
+
+        Raises
+        ------
+        ConfigError
+            The text is none of these, or names no day of the calendar.
+        """
+        for kind, pattern, days in _FORMS:
+            match = pattern.fullmatch(text.strip())
+            if match is None:
+                continue
+            try:
+                first, after = days(*match.groups())
+            except (ValueError, OverflowError):
+                break
+            if first < after:
+                return cls(text.strip(), kind, _midnight(first), _midnight(after))
+        raise ConfigError(f"{text!r} is no period; write {PERIOD_FORMS}")
+
+    def previous(self) -> Period:
+        """Return the period of the same kind just before this one.
+
+        Raises
+        ------
+        ConfigError
+            The calendar begins with this period.
+        """
+        try:
+            return Period.parse(self._previous_text())
+        except OverflowError as error:
+            raise ConfigError(f"there is no period before {self.text}") from error
+
+    def _previous_text(self) -> str:
+        last = (self.start - timedelta(days=1)).date()
+        match self.kind:
+            case "year":
+                return f"{last.year:04}"
+            case "quarter":
+                return f"{last.year:04}-Q{(last.month + 2) // 3}"
+            case "month":
+                return f"{last.year:04}-{last.month:02}"
+            case "week":
+                year, week, _ = last.isocalendar()
+                return f"{year:04}-W{week:02}"
+            case "day":
+                return last.isoformat()
+            case "range":
+                first = self.start.date() - (self.end - self.start)
+                return f"{first}..{last}"
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _year(year: str) -> tuple[date, date]:
+    return date(int(year), 1, 1), date(int(year) + 1, 1, 1)
+
+
+def _quarter(year: str, quarter: str) -> tuple[date, date]:
+    first, _ = _month(year, str(int(quarter) * 3 - 2))
+    _, after = _month(year, str(int(quarter) * 3))
+    return first, after
+
+
+def _month(year: str, month: str) -> tuple[date, date]:
+    first = date(int(year), int(month), 1)
+    return first, (first + timedelta(days=31)).replace(day=1)
+
+
+def _week(year: str, week: str) -> tuple[date, date]:
+    first = date.fromisocalendar(int(year), int(week), 1)
+    return first, first + timedelta(days=7)
+
+
+def _day(day: str) -> tuple[date, date]:
+    return _range(day, day)
+
+
+def _range(first: str, last: str) -> tuple[date, date]:
+    return date.fromisoformat(first), date.fromisoformat(last) + timedelta(days=1)
+
+
+_DAY = r"(\d{4}-\d\d-\d\d)"
+_FORMS: tuple[
+    tuple[PeriodKind, re.Pattern[str], Callable[..., tuple[date, date]]], ...
+] = (
+    ("year", re.compile(r"(\d{4})", re.ASCII), _year),
+    ("quarter", re.compile(r"(\d{4})-Q([1-4])", re.ASCII), _quarter),
+    ("month", re.compile(r"(\d{4})-(\d\d)", re.ASCII), _month),
+    ("week", re.compile(r"(\d{4})-W(\d\d)", re.ASCII), _week),
+    ("day", re.compile(_DAY, re.ASCII), _day),
+    ("range", re.compile(rf"{_DAY}\.\.{_DAY}", re.ASCII), _range),
+)
+
+
+def format_count(count: float) -> str:
+    """Return a count as people read it: `999`, `12.3 k`, `4.56 M`."""
+    return _scaled(count, ("", " k", " M", " G", " T", " P"))
+
+
+def format_bytes(size_bytes: float) -> str:
+    """Return a size in decimal units: `999 B`, `12.3 kB`, `4.56 GB`."""
+    return _scaled(size_bytes, (" B", " kB", " MB", " GB", " TB", " PB"))
+
+
+def format_duration(duration_s: float) -> str:
+    """Return a duration in its two largest units: `0.52 s`, `3 min 5 s`, `2 d 4 h`."""
+    if duration_s < 60:
+        return f"{duration_s:.2f} s" if duration_s < 10 else f"{duration_s:.1f} s"
+    rest = round(duration_s)
+    parts: list[str] = []
+    for unit_s, name in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        amount, rest = divmod(rest, unit_s)
+        if amount or parts:
+            parts.append(f"{amount} {name}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0 "))
+
+
+def _scaled(value: float, suffixes: tuple[str, ...]) -> str:
+    """Divide by 1000 until at most three digits are left before the point."""
+    power = 0
+    # 999.5 rounds to 1000 in three digits, so it belongs to the next unit.
+    while abs(value) >= 999.5 and power < len(suffixes) - 1:
+        value /= 1000
+        power += 1
+    if power == 0:
+        return f"{value:.0f}{suffixes[0]}"
+    decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:.{decimals}f}{suffixes[power]}"

@@ -1,0 +1,145 @@
+"""Reduced captures made by hand: source rows in, counts rolled up in plain Python."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from fastflow.addresses import from_text
+from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced
+from fastflow.store import Store
+
+EPOCH = datetime(2020, 8, 26, tzinfo=UTC)
+CELL = [
+    "hour",
+    "sensor",
+    "proto",
+    "dst_port",
+    "icmp_type",
+    "country",
+    "traffic",
+    "signature",
+    "tool",
+]
+_DEFAULTS: dict[str, Any] = {
+    "hour": EPOCH,
+    "sensor": "tokyo-1",
+    "proto": 6,
+    "dst_port": 445,
+    "icmp_type": None,
+    "country": "JP",
+    "traffic": "scan",
+    "signature": "1024:::",
+    "tool": None,
+    "src": "192.0.2.1",
+    "packets": 1,
+    "src_port": None,
+    "tcp_seq": None,
+    "ip_ttl": None,
+}
+
+
+def at(hours: int) -> datetime:
+    """Return the time so many hours after `EPOCH`."""
+    return EPOCH + timedelta(hours=hours)
+
+
+def source_row(**named: Any) -> dict[str, Any]:
+    """Return one row of `sources`, with what was not named made up."""
+    row = _DEFAULTS | named
+    packed, version = from_text(row["src"])
+    row.setdefault("bytes", 40 * row["packets"])
+    return row | {"src": packed, "ip_version": row.get("ip_version", version)}
+
+
+def reduced(
+    input_id: str,
+    rows: Iterable[Mapping[str, Any]] = (),
+    sources: bool = True,
+    uncounted: Mapping[str, int] | None = None,
+    **record: Any,
+) -> Reduced:
+    """Return a reduced capture of these source rows (see `source_row`)."""
+    merged = _merge([source_row(**row) | {"input": input_id} for row in rows])
+    counted = sum(row["packets"] for row in merged)
+    refused = dict(uncounted or {})
+    fields = {
+        "path": f"/captures/{input_id}.pcap",
+        "sensor": "tokyo-1",
+        "status": "complete",
+        "version": "0.0.0",
+        "records": counted + sum(refused.values()),
+        "counted": counted,
+        "uncounted": refused,
+    }
+    return Reduced(
+        InputRecord(input=input_id, **(fields | record)),
+        _counts(merged),
+        pa.Table.from_pylist(merged, SOURCES) if sources else None,
+    )
+
+
+def some_rows(seed: int) -> list[dict[str, Any]]:
+    """Return rows with nulls in several hours, that differ by seed."""
+    return [
+        {
+            "hour": at(n % 3),
+            "dst_port": None if n % 5 == 0 else 20 + seed,
+            "src": f"192.0.2.{n}",
+            "packets": n + seed,
+            "country": None if n % 4 == 0 else "JP",
+        }
+        for n in range(1, 8)
+    ]
+
+
+def some_input(number: int, **named: Any) -> Reduced:
+    """Return the input `input-<number>` of `some_rows`."""
+    return reduced(f"input-{number:03}", some_rows(number), **named)
+
+
+def publish_all(root: Path, numbers: list[int], batch: int) -> None:
+    """Publish inputs in batches: a process of its own, so at the top of a module."""
+    store = Store(root, create=True)
+    for start in range(0, len(numbers), batch):
+        store.publish([some_input(n) for n in numbers[start : start + batch]])
+
+
+def _order(row: Mapping[str, Any], names: list[str]) -> list[Any]:
+    return [(row[name] is not None, row[name]) for name in names]
+
+
+def _merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row per cell and source, sorted."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    names = [*CELL, "src", "ip_version"]
+    for row in rows:
+        key = tuple(row[name] for name in names)
+        if key in merged:
+            merged[key]["packets"] += row["packets"]
+            merged[key]["bytes"] += row["bytes"]
+        else:
+            merged[key] = dict(row)
+    return sorted(merged.values(), key=lambda row: _order(row, names))
+
+
+def _counts(rows: list[dict[str, Any]]) -> pa.Table:
+    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        cells[tuple(row[name] for name in CELL)].append(row)
+    counts = [
+        dict(zip(CELL, cell, strict=True))
+        | {
+            "packets": sum(row["packets"] for row in members),
+            "bytes": sum(row["bytes"] for row in members),
+            "sources": len(members),
+            "input": members[0]["input"],
+        }
+        for cell, members in cells.items()
+    ]
+    return pa.Table.from_pylist(counts, COUNTS)

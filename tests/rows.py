@@ -1,0 +1,87 @@
+"""The same rows from either decoder, in plain Python values."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pytest
+
+import reference
+
+try:
+    import fastflow
+except ImportError:  # the oracle's own tests need no build
+    fastflow = None
+
+Row = dict[str, Any]
+
+HAS_SCAN = hasattr(fastflow, "scan")
+FASTFLOW = pytest.mark.skipif(not HAS_SCAN, reason="fastflow.scan is not there yet")
+
+
+@dataclass
+class Scanned:
+    """What a scan says of a capture: its rows, and what became of it."""
+
+    rows: list[Row] = field(default_factory=list)
+    status: str = "complete"
+    reason: str | None = None
+    offset: int | None = None
+    records: int = 0
+    flags: dict[str, int] = field(default_factory=dict)
+
+
+def reference_scan(data: bytes) -> Scanned:
+    result = reference.decode_capture(data)
+    return Scanned(
+        rows=result.rows,
+        status=result.status,
+        reason=result.reason,
+        offset=result.offset,
+        records=result.records,
+        flags=result.flags,
+    )
+
+
+def fastflow_scan(source: Path | IO[bytes], **options: Any) -> Scanned:
+    """Scan with the package; damage ends the rows instead of raising."""
+    options.setdefault("columns", list(reference.COLUMNS))
+    if "strict" in _scan_parameters():
+        options["strict"] = False
+    scan = fastflow.scan(str(source) if isinstance(source, Path) else source, **options)
+    rows = [row for batch in scan for row in batch_rows(batch)]
+    stats = scan.stats
+    return Scanned(
+        rows=rows,
+        status=stats.status,
+        reason=stats.reason,
+        offset=stats.offset,
+        records=stats.records,
+        flags={name: n for name, n in dict(stats.flags).items() if n},
+    )
+
+
+def batch_rows(batch: pa.RecordBatch) -> list[Row]:
+    """Return a batch as dicts; times stay whole nanoseconds, which datetime has not."""
+    if "ts" in batch.schema.names:
+        index = batch.schema.get_field_index("ts")
+        batch = batch.set_column(index, "ts", batch.column(index).cast(pa.int64()))
+    return batch.to_pylist()
+
+
+def reference_rows(path: Path) -> list[Row]:
+    return reference_scan(path.read_bytes()).rows
+
+
+def fastflow_rows(path: Path) -> list[Row]:
+    return fastflow_scan(path).rows
+
+
+@cache
+def _scan_parameters() -> frozenset[str]:
+    return frozenset(inspect.signature(fastflow.scan).parameters)

@@ -1,0 +1,159 @@
+"""Periods are whole UTC days, and the one before is of the same kind."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastflow.errors import ConfigError
+from fastflow.units import (
+    DAY_NS,
+    HOUR_NS,
+    Period,
+    format_bytes,
+    format_count,
+    format_duration,
+)
+
+
+def day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "start", "end", "previous"),
+    [
+        ("2020", "year", "2020-01-01", "2021-01-01", "2019"),
+        ("2020-Q3", "quarter", "2020-07-01", "2020-10-01", "2020-Q2"),
+        ("2020-Q1", "quarter", "2020-01-01", "2020-04-01", "2019-Q4"),
+        ("2020-Q4", "quarter", "2020-10-01", "2021-01-01", "2020-Q3"),
+        ("2020-08", "month", "2020-08-01", "2020-09-01", "2020-07"),
+        ("2020-12", "month", "2020-12-01", "2021-01-01", "2020-11"),
+        ("2020-01", "month", "2020-01-01", "2020-02-01", "2019-12"),
+        ("2020-W35", "week", "2020-08-24", "2020-08-31", "2020-W34"),
+        ("2021-W01", "week", "2021-01-04", "2021-01-11", "2020-W53"),
+        ("2020-W01", "week", "2019-12-30", "2020-01-06", "2019-W52"),
+        ("2020-08-27", "day", "2020-08-27", "2020-08-28", "2020-08-26"),
+        ("2020-03-01", "day", "2020-03-01", "2020-03-02", "2020-02-29"),
+        (
+            "2020-08-26..2020-09-02",
+            "range",
+            "2020-08-26",
+            "2020-09-03",
+            "2020-08-18..2020-08-25",
+        ),
+        (
+            "2020-08-26..2020-08-26",
+            "range",
+            "2020-08-26",
+            "2020-08-27",
+            "2020-08-25..2020-08-25",
+        ),
+    ],
+)
+def test_period_and_the_one_before(text, kind, start, end, previous):
+    period = Period.parse(text)
+    assert (period.text, period.kind) == (text, kind)
+    assert (period.start, period.end) == (day(start), day(end))
+    assert period.previous().text == previous
+    assert period.previous().end == period.start
+    assert period.previous().kind == kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "20",
+        "2020-Q5",
+        "2020-Q0",
+        "2020-13",
+        "2020-00",
+        "2020-W54",
+        "2021-W53",
+        "2020-W00",
+        "2020-02-30",
+        "2020-8",
+        "2020-09-02..2020-08-26",
+        "2020-08-26..",
+        "2020-08..2020-09",
+        "0000",
+        "9999",
+        "9999-12-31",
+        "last week",
+        "\uff12\uff10\uff12\uff10",
+    ],
+)
+def test_bad_period_names_the_forms(text):
+    with pytest.raises(ConfigError, match=r"2020-Q3.*2020-W35.*2020-08-26\.\."):
+        Period.parse(text)
+
+
+@pytest.mark.parametrize("text", ["0001", "0001-Q1", "0001-01-01", "0001-W01"])
+def test_calendar_has_a_beginning(text):
+    with pytest.raises(ConfigError):
+        Period.parse(text).previous()
+
+
+@given(
+    st.dates(
+        min_value=datetime(1971, 1, 1).date(), max_value=datetime(2099, 1, 1).date()
+    )
+)
+def test_day_lies_in_its_week_month_and_quarter(date):
+    year, week, _ = date.isocalendar()
+    moment = datetime(date.year, date.month, date.day, 12, tzinfo=UTC)
+    for text in (
+        f"{year}-W{week:02}",
+        f"{date:%Y-%m}",
+        f"{date.year}-Q{(date.month + 2) // 3}",
+        f"{date.year}",
+        f"{date}",
+        f"{date}..{date}",
+    ):
+        period = Period.parse(text)
+        assert period.start <= moment < period.end
+        assert not period.previous().start <= moment < period.previous().end
+
+
+def test_constants():
+    assert 24 * HOUR_NS == DAY_NS == 86_400 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (12_345, "12.3 k"),
+        (999_499, "999 k"),
+        (999_600, "1.00 M"),
+        (4_560_000, "4.56 M"),
+        (-1500, "-1.50 k"),
+        (10**20, "100000 P"),
+    ],
+)
+def test_counts(count, text):
+    assert format_count(count) == text
+
+
+def test_bytes():
+    assert format_bytes(512) == "512 B"
+    assert format_bytes(4_560_000_000) == "4.56 GB"
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [
+        (0.517, "0.52 s"),
+        (12.34, "12.3 s"),
+        (60, "1 min"),
+        (185, "3 min 5 s"),
+        (7_205, "2 h"),
+        (187_200, "2 d 4 h"),
+    ],
+)
+def test_durations(duration_s, text):
+    assert format_duration(duration_s) == text

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import multiprocessing
+import resource
 from pathlib import Path
 
 import pyarrow as pa
@@ -353,7 +354,7 @@ def test_store_that_cannot_be_made_names_the_path(tmp_path):
             Store(path, create=True)
 
 
-@pytest.mark.parametrize("call", ["open", "fsync", "rename"])
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
 def test_failed_write_publishes_nothing(tmp_path, monkeypatch, call):
     store = Store(tmp_path, create=True)
 
@@ -362,12 +363,24 @@ def test_failed_write_publishes_nothing(tmp_path, monkeypatch, call):
 
     with monkeypatch.context() as patch:
         patch.setattr(f"os.{call}", fail)
-        if call == "rename":
-            patch.setattr("pathlib.Path.replace", fail)
         with pytest.raises(StoreError, match=r"No space left on device.*check"):
             store.publish([some_input(1)])
     assert not list(tmp_path.rglob(".*")), "a temporary stayed"
     assert not store.is_committed("input-001")
+    assert store.publish([some_input(1)]) == ["input-001"]
+
+
+def test_full_disk_publishes_nothing(tmp_path):
+    store = Store(tmp_path, create=True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may grow beyond this, as on a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(StoreError, match="cannot write to the store"):
+            store.publish([some_input(1)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.rglob(".*")), "a temporary stayed"
     assert store.publish([some_input(1)]) == ["input-001"]
 
 

@@ -164,7 +164,10 @@ def cache_path(source: Source) -> Path:
 def read_cache(source: Source) -> CountryTable | None:
     """Return the cached table of a source; None when there is none, or it is torn."""
     try:
-        with np.load(cache_path(source), allow_pickle=False) as arrays:
+        with (
+            cache_path(source).open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             ranges = Ranges(
                 arrays["codes"].tolist(), *(arrays[array] for array in _ARRAYS)
             )

@@ -12,12 +12,13 @@ import ipaddress
 import itertools
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ class Ranges:
     v6_codes: Codes
 
 
-class Source(Protocol):
+class Source(ABC):
     """Something that a country table can be built from.
 
     Attributes
@@ -78,18 +79,14 @@ class Source(Protocol):
         Names its content: what has the same key gives the same table.
     """
 
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def version(self) -> str: ...  # noqa: D102
-    @property
-    def date(self) -> str | None: ...  # noqa: D102
-    @property
-    def key(self) -> str: ...  # noqa: D102
+    name: str
+    version: str
+    date: str | None = None
+    key: str
 
+    @abstractmethod
     def build(self, progress: Progress) -> Ranges:
         """Build the table; `progress` is called with the fraction done, 0 to 1."""
-        ...
 
 
 def open_source(geo: str | os.PathLike[str] | None) -> Source:
@@ -160,7 +157,7 @@ def _merge(starts: npt.NDArray[Any], codes: Codes) -> tuple[npt.NDArray[Any], Co
     return np.ascontiguousarray(starts[keep]), codes[keep]
 
 
-class IptoccSource:
+class IptoccSource(Source):
     """The country table of the iptocc package, found by asking for its addresses.
 
     IPv4: every /24 is asked for at two addresses. Where they differ, delegations are
@@ -182,14 +179,13 @@ class IptoccSource:
     """
 
     name = IPTOCC
-    date = None
 
     def __init__(self) -> None:
         self.version = importlib.metadata.version(IPTOCC)
         self.key = f"{IPTOCC}-{self.version}"
 
     def build(self, progress: Progress) -> Ranges:
-        """Ask iptocc for some 70 million addresses; takes about 15 seconds."""
+        """Ask iptocc for some 80 million addresses; takes about 15 seconds."""
         prober = _Prober()
         v4 = _probe_v4(prober, _part(progress, 0, 2))
         v6 = _probe_v6(prober, _part(progress, 1, 2))
@@ -264,16 +260,15 @@ class _Level:
         Points per child; where they differ, the child is mixed.
     shift : int
         A child's place in the high half.
-    crowd : tuple of int
-        (bits, n): where at least n of the 2**bits neighbours (an aligned block) are
-        mixed, all of them are walked.
+    crowd : int
+        Where at least so many of 256 neighbours are mixed, all of them are walked.
     """
 
     head: Callable[[int], str]
     tails: list[str]
     n_points: int
     shift: int
-    crowd: tuple[int, int] = (0, 1)
+    crowd: int = 257
 
 
 def _v6_levels() -> list[_Level]:
@@ -287,14 +282,14 @@ def _v6_levels() -> list[_Level]:
             [f"{child:x}:{p:x}::" for child in range(65536) for p in in_32],
             len(in_32),
             shift=32,
-            crowd=(8, 2),
+            crowd=2,
         ),
         _Level(
             lambda hi: f"{hi >> 48:x}:{hi >> 32 & 0xFFFF:x}:",
             [f"{child << 8 | p:x}::" for child in range(256) for p in in_40],
             len(in_40),
             shift=24,
-            crowd=(8, 8),
+            crowd=8,
         ),
         _Level(
             lambda hi: f"{hi >> 48:x}:{hi >> 32 & 0xFFFF:x}:{hi >> 24 & 0xFF:x}",
@@ -329,12 +324,8 @@ def _probe_v6(
     levels = _v6_levels()
     todo = np.array(parents, np.uint64)
     for depth, level in enumerate(levels):
-        found_starts, found_codes, todo = _walk(
-            prober,
-            level,
-            todo,
-            _part(progress, depth, len(levels)),
-        )
+        part = _part(progress, depth, len(levels))
+        found_starts, found_codes, todo = _walk(prober, level, todo, part)
         starts.append(found_starts)
         codes.append(found_codes)
     all_starts = np.concatenate(starts)
@@ -364,9 +355,8 @@ def _walk(
     children = np.arange(n_children, dtype=np.uint64) << np.uint64(level.shift)
     starts = (parents[:, np.newaxis] + children).reshape(-1)
     mixed = (probed != probed[:, :1]).any(axis=1)
-    bits, least = level.crowd
-    crowded = mixed.reshape(-1, 1 << bits).sum(axis=1) >= least
-    mixed |= np.repeat(crowded, 1 << bits)
+    crowded = mixed.reshape(-1, 256).sum(axis=1) >= level.crowd
+    mixed |= np.repeat(crowded, 256)
     codes = probed[:, 0]
     keep = ~mixed
     keep[1:] &= mixed[:-1] | (codes[1:] != codes[:-1])
@@ -374,7 +364,7 @@ def _walk(
     return starts[keep], codes[keep], starts[mixed]
 
 
-class MmdbSource:
+class MmdbSource(Source):
     """A MaxMind DB file: GeoLite2, DB-IP, IPinfo and others with country codes.
 
     IPv4 addresses that a database repeats inside IPv6 (::ffff:0:0/96, 2002::/16,
@@ -386,9 +376,9 @@ class MmdbSource:
         self.key = _content_key(path)
         with self._open() as reader:
             metadata = reader.metadata()
-        self.name = metadata.database_type or "mmdb"
-        built = datetime.fromtimestamp(metadata.build_epoch, UTC)
-        self.date: str | None = built.date().isoformat()
+            self.name = metadata.database_type or "mmdb"
+            built = datetime.fromtimestamp(metadata.build_epoch, UTC)
+        self.date = built.date().isoformat()
         self.version = f"{built:%Y%m%dT%H%M%SZ}"
 
     def build(self, progress: Progress) -> Ranges:
@@ -396,37 +386,32 @@ class MmdbSource:
         numbers = _CodeNumbers()
         spans = _Spans(self._path)
         mapped = []
-        with self._open() as reader, self._damage_named():
+        with self._open() as reader:
             # A binary tree has one leaf more than it has nodes.
             n_leaves = reader.metadata().node_count + 1
             for done, (network, record) in enumerate(reader):
                 if done % 4096 == 0:
                     progress(min(done / n_leaves, 1.0))
-                start = int(network.network_address)
-                span = (start, int(network.broadcast_address), numbers[_code(record)])
-                if network.version == 6 and start >> 32 == 0xFFFF:
-                    mapped.append(
-                        (start - _MAPPED_START, span[1] & 0xFFFFFFFF, span[2])
-                    )
+                first, last = int(network[0]), int(network[-1])
+                code = numbers[_code(record)]
+                if network.version == 6 and first >> 32 == 0xFFFF:
+                    mapped.append((first - _MAPPED_START, last - _MAPPED_START, code))
                 else:
-                    spans.add(network.version, span)
+                    spans.add(network.version, (first, last, code))
         if not spans.of_version[4]:
             spans.of_version[4] = mapped
         return spans.ranges(numbers)
 
-    def _open(self) -> Any:
-        import maxminddb
-
-        with self._damage_named():
-            return maxminddb.open_database(self._path)
-
     @contextmanager
-    def _damage_named(self) -> Iterator[None]:
+    def _open(self) -> Iterator[Any]:
+        """Open the database; damage that shows while it is read names the file."""
         import maxminddb
 
+        damage = maxminddb.InvalidDatabaseError, ValueError, OverflowError
         try:
-            yield
-        except (maxminddb.InvalidDatabaseError, ValueError, RecursionError) as error:
+            with maxminddb.open_database(self._path) as reader:
+                yield reader
+        except damage as error:
             raise DataFileError(
                 f"{self._path}: damaged MMDB file ({error}); fetch it again"
             ) from error
@@ -444,7 +429,7 @@ def _code(record: Any) -> str | None:
     return None
 
 
-class TextSource:
+class TextSource(Source):
     """A tor-geoipdb file: lines `first,last,CC`, with IPv4 addresses as integers.
 
     IPv6 is a file of its own there: beside `geoip` lies `geoip6`, which is read too.
@@ -482,20 +467,21 @@ class TextSource:
 def _parse_line(
     path: Path, number: int, line: str, numbers: _CodeNumbers
 ) -> tuple[int, tuple[int, int, int]]:
+    """Return the IP version of a line, and its span."""
     try:
         first, last, code = line.strip().split(",")
-        if ":" in first:
-            span = int(ipaddress.IPv6Address(first)), int(ipaddress.IPv6Address(last))
-            return 6, (*span, numbers[code])
-        span = (
-            int(ipaddress.IPv4Address(int(first))),
-            int(ipaddress.IPv4Address(int(last))),
-        )
+        ends = [
+            ipaddress.IPv4Address(int(end))
+            if end.isdigit()
+            else ipaddress.ip_address(end)
+            for end in (first, last)
+        ]
+        (version,) = {end.version for end in ends}
     except ValueError as error:
         raise DataFileError(
             f"{path}: line {number} is not `first,last,CC`; fetch the file again"
         ) from error
-    return 4, (*span, numbers[code])
+    return version, (int(ends[0]), int(ends[1]), numbers[code])
 
 
 class _Spans:
@@ -506,8 +492,12 @@ class _Spans:
         self.of_version: dict[int, list[tuple[int, int, int]]] = {4: [], 6: []}
 
     def add(self, version: int, span: tuple[int, int, int]) -> None:
-        """Add one span of addresses."""
-        self.of_version[version].append(span)
+        """Add one span of addresses, or lengthen the span that it continues."""
+        spans = self.of_version[version]
+        if spans and spans[-1][1] + 1 == span[0] and spans[-1][2] == span[2]:
+            spans[-1] = (spans[-1][0], span[1], span[2])
+        else:
+            spans.append(span)
 
     def ranges(self, numbers: _CodeNumbers) -> Ranges:
         """Return the table; gaps get code 0."""

@@ -157,6 +157,8 @@ class Store:
         if self._query is None:
             self._query = Query()
         if self._shown != (self._table.version, hours):
+            # Should it fail halfway, the next question starts afresh.
+            self._shown = None
             self._query.show(
                 {
                     kind: [self.path / file for file in self._table.files(kind, hours)]

@@ -94,6 +94,12 @@ cdef extern from "fastflow/ff_fields.h" nogil:
         int needs
     const ff_field ff_fields[]
     const char *ff_dict_names[]
+    ctypedef struct ff_columns:
+        void *values[]
+        uint8_t *valid[]
+        size_t capacity_rows
+        size_t n_rows
+        bint has_every_packet_field
 
 cdef extern from "fastflow/ff_scan.h" nogil:
     enum:
@@ -116,11 +122,6 @@ cdef extern from "fastflow/ff_scan.h" nogil:
         int64_t last_ts_ns
         uint32_t needs
         ff_lexicon *lexicon
-    ctypedef struct ff_columns:
-        void *values[]
-        uint8_t *valid[]
-        size_t capacity_rows
-        size_t n_rows
     ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t n) noexcept
     ff_fault ff_scan_end(ff_scan *scan, size_t n) noexcept
     ff_outcome ff_scan_columns(

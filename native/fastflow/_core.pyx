@@ -343,6 +343,9 @@ cdef class Scanner:
                 raise ValueError("the arena is too small for validity bits")
             self.columns.valid[<int> layer] = &arena[0] + offset
         self.columns.capacity_rows = rows
+        self.columns.has_every_packet_field = all(
+            column in values for column in range(FF_FIRST_DERIVED_COL)
+        )
         self.scan.needs = needs
         self.arena = arena
 

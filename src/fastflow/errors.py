@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class FastflowError(Exception):
     """Anything that fastflow refuses or cannot do; the message says the remedy."""
@@ -61,3 +63,15 @@ class TruncatedCaptureError(CaptureError):
 
 class CorruptCaptureError(CaptureError):
     """A record cannot be one; what precedes it was kept."""
+
+
+def exit_code(statuses: Iterable[str]) -> int:
+    """Return a command's exit code from what became of its captures.
+
+    0 all complete, 3 some damaged or refused while output was written, 1 nothing could
+    be done. A capture that is `skipped` (none, met in a directory) changes nothing.
+    """
+    states = {status for status in statuses if status != "skipped"}
+    if states == {"rejected"}:
+        return 1
+    return 3 if states & {"rejected", "truncated", "damaged"} else 0

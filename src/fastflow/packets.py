@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -46,6 +47,17 @@ _FAULTS = {name: (status, text) for name, status, text in _core.FAULTS}
 
 #: Faults that say that a file is of no format known here.
 UNKNOWN_FORMAT = frozenset({"empty_file", "short_magic", "unknown_magic"})
+
+#: Faults that are only the end of the bytes.
+_SHORT = frozenset(
+    {
+        "empty_file",
+        "short_magic",
+        "short_header",
+        "truncated_record_header",
+        "truncated_record",
+    }
+)
 
 
 @dataclass
@@ -146,10 +158,9 @@ class Reader:
     def stats(self) -> ScanStats:
         """Return what became of the capture so far."""
         scanner = self.scanner
-        # What ended the bytes is the cause of a record that they end in.
-        reason = self.stream.fault or scanner.fault
-        if scanner.fault is not None and _FAULTS[scanner.fault][0] != "truncated":
-            reason = scanner.fault
+        # What ended the bytes early is the cause of a header or record cut short.
+        is_short = scanner.fault is None or scanner.fault in _SHORT
+        reason = (is_short and self.stream.fault) or scanner.fault
         status: Any = "complete" if reason is None else _FAULTS[reason][0]
         return ScanStats(
             status=status,
@@ -162,7 +173,7 @@ class Reader:
             first_ts_ns=scanner.first_ts_ns,
             last_ts_ns=scanner.last_ts_ns,
             compression=self.stream.compression,
-            header={} if status == "rejected" else dict(scanner.header),
+            header=dict(scanner.header) if scanner.header["linktype"] else {},
         )
 
 
@@ -369,11 +380,36 @@ def scan(
     )
 
 
+def read_stats(source: str | os.PathLike[str] | BinaryIO) -> ScanStats:
+    """Read a capture to its end, decoding no column, and say what became of it.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    stream = open_stream(source)
+    try:
+        reader = Reader(stream, _core.Lexicon(seed=0))
+        if reader.open() is None:
+            reader.scanner.bind(bytearray(1), {}, {}, sys.maxsize)
+            for block in reader.blocks():
+                reader.use_up(reader.scanner.read(block)[0])
+        return reader.stats()
+    finally:
+        stream.close()
+
+
+def fault_text(reason: str) -> str:
+    """Return what a fault's name means."""
+    return _FAULTS[reason][1]
+
+
 def fault_message(path: str, stats: ScanStats) -> str:
     """Return one line: what is wrong with a capture, where, and what was kept."""
     if stats.reason is None:
         raise InternalError(f"{path}: a complete capture has no fault")
-    text = _FAULTS[stats.reason][1]
+    text = fault_text(stats.reason)
     if stats.reason == "unsupported_linktype":
         text += f" ({stats.header.get('linktype', '?')})"
     kept = f"; {stats.records:,} packets before it kept" if stats.records else ""

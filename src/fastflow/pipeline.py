@@ -14,7 +14,7 @@ from typing import Any
 from blake3 import blake3
 
 from fastflow._version import __version__
-from fastflow.errors import ConfigError
+from fastflow.errors import ConfigError, exit_code
 from fastflow.packets import UNKNOWN_FORMAT, Reader, ScanStats
 from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
@@ -50,10 +50,7 @@ class ReduceReport:
     @property
     def exit_code(self) -> int:
         """0 complete, 3 some input damaged or refused, 1 nothing could be done."""
-        states = [record.status for record in self.inputs if record.status != "skipped"]
-        if states and all(status == "rejected" for status in states):
-            return 1
-        return 3 if {"rejected", "truncated", "damaged"} & set(states) else 0
+        return exit_code(record.status for record in self.inputs)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `reduce --json` prints."""

@@ -47,6 +47,16 @@ DEFAULT_COLUMNS = tuple(name for name, f in FIELDS.items() if not f["derived"])
 PACKET_COLUMNS = (*FIELDS, COUNTRY.name)
 
 
+def names_of_trouble() -> dict[str, tuple[tuple[str, str, str], ...]]:
+    """Return every name of something wrong: (name, what follows from it, text)."""
+    return {
+        "capture": _core.FAULTS[1:],
+        "packet": _core.STATES,
+        "record": _core.REASONS,
+        "input": _core.FLAGS,
+    }
+
+
 def arrow_type(arrow: str, dictionary: str | None) -> pa.DataType:
     """Return the type of a native column from its format and dictionary."""
     values = _ARROW_TYPES[arrow]

@@ -174,3 +174,10 @@ def _scaled(value: float, suffixes: tuple[str, ...]) -> str:
         return f"{value:.0f}{suffixes[0]}"
     decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:.{decimals}f}{suffixes[power]}"
+
+
+def iso_time(ts_ns: int) -> str:
+    """Return a time, nanoseconds since 1970 UTC, in ISO 8601 to the nanosecond."""
+    seconds, rest_ns = divmod(ts_ns, SECOND_NS)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{rest_ns:09d}Z"

@@ -117,12 +117,12 @@ FF_INLINE void ff_decode_transport(const ff_transport *t, ff_view *v) {
 
 static inline enum ff_state ff_decode_ip6_ext(ff_transport *t, ff_view *v,
                                               uint64_t *flags) {
-    ff_ipv6_walk walk = {false, false, false, 0};
+    ff_ipv6_walk walk = {false, false, 0};
     enum ff_state state = ff_ipv6_walk_ext(&t->s, v, &walk);
     t->wire_bytes -= walk.ext_bytes;
     t->more_fragments = walk.more_fragments;
     flags[FF_FLAG_ip6_ext_order] += walk.out_of_order;
-    flags[FF_FLAG_frag] += walk.is_fragment && (v->frag_bytes || t->more_fragments);
+    flags[FF_FLAG_frag] += v->frag_bytes || t->more_fragments;
     return state;
 }
 

@@ -61,7 +61,7 @@ FF_INLINE uint16_t ff_ip_id(const ff_view *v) {
 }
 
 /* clang-format off */
-#define FF_FIELDS(X)                                                                                                             \
+#define FF_PACKET_FIELDS(X)                                                                                                             \
     X(ts,          int64_t,    "tsn:UTC", none,       TS,        HEADERS,   v->ts_ns,                "capture time",                  "draft-ietf-opsawg-pcap 5")  \
     X(caplen,      uint32_t,   "I",       none,       RECORD,    HEADERS,   v->caplen_bytes,         "bytes captured",                "draft-ietf-opsawg-pcap 5")  \
     X(wirelen,     uint32_t,   "I",       none,       RECORD,    HEADERS,   v->wirelen_bytes,        "bytes on the wire",             "draft-ietf-opsawg-pcap 5")  \
@@ -88,12 +88,15 @@ FF_INLINE uint16_t ff_ip_id(const ff_view *v) {
     X(icmp_type,   uint8_t,    "C",       none,       ICMP_TYPE, HEADERS,   v->icmp_type,            "type number",                   "RFC 792, RFC 4443 2.1")     \
     X(icmp_code,   uint8_t,    "C",       none,       ICMP_CODE, HEADERS,   v->icmp_code,            "code number",                   "RFC 792, RFC 4443 2.1")     \
     X(payload_len, uint32_t,   "I",       none,       PAYLOAD,   HEADERS,   v->payload_bytes,        "bytes after the transport header, by the IP length", "RFC 9293 3.1, RFC 768") \
-    X(status,      int32_t,    "i",       states,     RECORD,    OPTIONS,   v->state,                "ok, or the first fault",        "fastflow fields --reasons") \
+    X(status,      int32_t,    "i",       states,     RECORD,    OPTIONS,   v->state,                "ok, or the first fault",        "fastflow fields --reasons")
+
+/* Left out unless they are asked for by name. */
+#define FF_DERIVED_FIELDS(X)                                                                                                     \
     X(traffic,     int32_t,    "i",       traffics,   IP,        HEADERS,   v->traffic,              "backscatter, scan or other",    "Moore et al. 2001, table 1") \
     X(signature,   int32_t,    "i",       signatures, OPTIONS,   SIGNATURE, (int32_t)v->sig_code,    "window:kinds:mss:wscale",       "MuonFP")
 /* clang-format on */
 
-/* Columns from here on are left out unless they are asked for by name. */
+#define FF_FIELDS(X) FF_PACKET_FIELDS(X) FF_DERIVED_FIELDS(X)
 #define FF_FIRST_DERIVED_COL FF_COL_traffic
 
 enum ff_col {
@@ -103,18 +106,42 @@ enum ff_col {
         FF_N_COLS
 };
 
+/* The caller's columns: values[c] is NULL where column c was not asked for, valid[l]
+ * where no column asks for the validity bits of layer l. */
+typedef struct ff_columns {
+    void *values[FF_N_COLS];
+    uint8_t *valid[FF_N_LAYERS];
+    size_t capacity_rows;
+    size_t n_rows;
+    bool has_every_packet_field;
+} ff_columns;
+
+/* A column at a time: what a scan of a few columns does. */
 typedef void ff_fill(const ff_view *views, size_t n, void *out);
 
-#define X(name, c_type, arrow, dict, layer, needs, decode, unit, source)    \
-    static void ff_fill_##name(const ff_view *views, size_t n, void *out) { \
-        c_type *values = out;                                               \
-        for (size_t i = 0; i < n; i++) {                                    \
-            const ff_view *v = &views[i];                                   \
-            values[i] = decode;                                             \
-        }                                                                   \
+#define X(name, c_type, arrow, dict, layer, needs, decode, unit, source)     \
+    static void ff_fill_##name(const ff_view *views, size_t n, void *out) {  \
+        c_type *values = out;                                                \
+        for (size_t i = 0; i < n; i++) {                                     \
+            const ff_view *v = &views[i];                                    \
+            values[i] = decode;                                              \
+        }                                                                    \
     }
 FF_FIELDS(X)
 #undef X
+
+/* A row at a time, every column that is not derived: each view is looked at once, which
+ * halves the time of a scan of all columns. */
+static inline void ff_store_rows(const ff_columns *cols, const ff_view *views, size_t n,
+                                 size_t row) {
+    for (size_t i = 0; i < n; i++) {
+        const ff_view *v = &views[i];
+#define X(name, c_type, arrow, dict, layer, needs, decode, unit, source) \
+    ((c_type *)cols->values[FF_COL_##name])[row + i] = decode;
+        FF_PACKET_FIELDS(X)
+#undef X
+    }
+}
 
 typedef struct ff_field {
     const char *name;
@@ -137,8 +164,7 @@ static const ff_field ff_fields[FF_N_COLS] = {
      sizeof(c_type),                                                     \
      FF_DICT_##dict,                                                     \
      FF_LAYER_##layer,                                                   \
-     FF_NEED_##needs,                                                    \
-     ff_fill_##name},
+     FF_NEED_##needs, ff_fill_##name},
     FF_FIELDS(X)
 #undef X
 };

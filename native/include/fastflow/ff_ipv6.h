@@ -52,8 +52,7 @@ static inline size_t ff_ipv6_ext_bytes(uint8_t kind, const uint8_t *ext) {
 
 typedef struct ff_ipv6_walk {
     bool out_of_order;   /* hop-by-hop not first, or a header too often */
-    bool is_fragment;    /* a fragment header was met */
-    bool more_fragments; /* ... with its M flag set */
+    bool more_fragments; /* a fragment header with its M flag set */
     size_t ext_bytes;    /* of all extension headers walked */
 } ff_ipv6_walk;
 
@@ -77,8 +76,7 @@ static inline enum ff_state ff_ipv6_walk_ext(ff_span *s, ff_view *v, ff_ipv6_wal
         v->proto = s->p[0];
         w->ext_bytes += ext_bytes;
         if (kind == FF_IPV6_FRAGMENT) {
-            w->is_fragment = true;
-            w->more_fragments = s->p[3] & 1;
+            w->more_fragments |= s->p[3] & 1;
             v->frag_bytes = ff_load_be16(s->p + 2) & 0xfff8;
         }
         ff_skip(s, ext_bytes);

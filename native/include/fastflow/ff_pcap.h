@@ -83,13 +83,12 @@ static inline enum ff_fault ff_pcap_parse(ff_pcap *f, ff_span s) {
 /* Is this the beginning of another pcap file, joined to this one? */
 static inline bool ff_pcap_is_file_header(const uint8_t *p) {
     uint32_t magic = ff_load_u32(p);
-    uint16_t major = ff_load_u16(p + 4), minor = ff_load_u16(p + 6);
+    uint16_t major = ff_load_u16(p + 4);
     if (!ff_pcap_is_magic(magic)) {
         magic = __builtin_bswap32(magic);
         major = __builtin_bswap16(major);
-        minor = __builtin_bswap16(minor);
     }
-    return ff_pcap_is_magic(magic) && major == 2 && minor <= 4;
+    return ff_pcap_is_magic(magic) && major == 2;
 }
 
 /* Read a record header; the caller has proved record_header_bytes. */

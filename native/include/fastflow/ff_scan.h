@@ -149,15 +149,6 @@ static inline void ff_scan_finish_views(ff_scan *scan) {
     }
 }
 
-/* The caller's columns: values[c] is NULL where column c was not asked for, valid[l]
- * where no column asks for the validity bits of layer l. */
-typedef struct ff_columns {
-    void *values[FF_N_COLS];
-    uint8_t *valid[FF_N_LAYERS];
-    size_t capacity_rows;
-    size_t n_rows;
-} ff_columns;
-
 /* Append one layer's bits, least significant first, behind the row-th bit. */
 static inline void ff_fill_valid(const ff_view *views, size_t n, enum ff_layer layer,
                                  uint8_t *bits, size_t row) {
@@ -178,7 +169,12 @@ static inline void ff_fill_valid(const ff_view *views, size_t n, enum ff_layer l
 
 static inline void ff_fill_columns(const ff_scan *scan, ff_columns *cols) {
     size_t n = scan->n_views, row = cols->n_rows;
-    for (int c = 0; c < FF_N_COLS; c++) {
+    int first = 0;
+    if (cols->has_every_packet_field) {
+        ff_store_rows(cols, scan->views, n, row);
+        first = FF_FIRST_DERIVED_COL;
+    }
+    for (int c = first; c < FF_N_COLS; c++) {
         if (cols->values[c] == NULL) continue;
         char *out = cols->values[c];
         ff_fields[c].fill(scan->views, n, out + row * ff_fields[c].width_bytes);

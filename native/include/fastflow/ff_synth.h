@@ -253,11 +253,11 @@ static inline void ff_synth_place(ff_synth *s, ff_synth_actor *actor) {
 static inline void ff_synth_choose_tool(ff_synth_actor *actor, uint32_t percent) {
     if (percent < 20) {
         actor->habits = FF_SYNTH_SEQ_IS_DST | FF_SYNTH_SAME_SRC_PORT;
-    } else if (percent < 30) {
+    } else if (percent < 28) {
         actor->habits = FF_SYNTH_ID_IS_FOLDED;
         actor->window = 1024;
         actor->layout = 0;
-    } else if (percent < 36) {
+    } else if (percent < 33) {
         actor->habits = FF_SYNTH_ID_IS_54321;
         actor->window = 65535;
         actor->layout = 0;
@@ -289,12 +289,12 @@ static inline void ff_synth_make_scanner(ff_synth *s, ff_synth_actor *actor) {
     ff_synth_place(s, actor);
     uint64_t bits = ff_synth_draw(s);
     uint64_t percent = ff_synth_below((uint32_t)bits, 100);
-    if (percent < 78) {
+    if (percent < 79) {
         ff_synth_equip_tcp(s, actor);
         actor->send = FF_SYNTH_SYN;
         ff_synth_choose_tool(actor,
                              (uint32_t)ff_synth_below((uint32_t)(bits >> 32), 100));
-    } else if (percent < 87) {
+    } else if (percent < 88) {
         ff_synth_equip_tcp(s, actor);
         actor->send = FF_SYNTH_SYN_ACK;
         actor->habits = FF_SYNTH_SAME_SRC_PORT;
@@ -326,21 +326,22 @@ static inline void ff_synth_make_talker(ff_synth *s, ff_synth_actor *actor) {
     }
 }
 
-/* One packet of the flood: four builds of one bot, each on a quarter of the ports. */
+/* One packet of the flood: five builds of one bot, each on a fifth of the ports. */
 static inline void ff_synth_make_spoofed(ff_synth *s, ff_synth_actor *actor) {
+    static const uint8_t layouts[] = {0, 1, 2, 2, 3};
     ff_synth_place(s, actor);
     uint64_t bits = ff_synth_draw(s);
     uint64_t per_mille = ff_synth_below((uint32_t)(bits >> 32), 1000);
     actor->dst_port =
         (uint16_t)(1 + ff_synth_below((uint32_t)bits, FF_SYNTH_PORTS - 1));
-    actor->layout = actor->dst_port & 3u;
+    actor->layout = layouts[actor->dst_port % sizeof layouts];
     actor->window = 16384;
     actor->mss = 1460;
-    if (per_mille < 960) {
+    if (per_mille < 970) {
         actor->send = FF_SYNTH_SYN;
-    } else if (per_mille < 970) {
-        actor->send = FF_SYNTH_SYN_ACK;
     } else if (per_mille < 980) {
+        actor->send = FF_SYNTH_SYN_ACK;
+    } else if (per_mille < 990) {
         actor->send = FF_SYNTH_UDP;
         actor->payload_bytes = 32;
     } else {

@@ -27,34 +27,46 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
+def echo_error(message: str) -> None:
+    """Print one line on stderr, as every message of fastflow's is."""
+    click.echo(f"fastflow: {message}", err=True)
+
+
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, grouped: bool = True
 ) -> None:
-    """Print a table for people; numbers are grouped and right-aligned."""
+    """Print a table for people; numbers stand to the right.
+
+    Parameters
+    ----------
+    grouped : bool
+        Write 12,345: for counts; not where a number may be a name, as a port is.
+    """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, box=None, title_justify="left", pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for index, name in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left")
+        table.add_column(Text(name), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*[_cell(value) for value in row])
+        table.add_row(*[Text(_cell(value, grouped)) for value in row])
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=200)
-    console.print(table, markup=False) if title is None else console.print(table)
+        # A file or a pipe has no edge to wrap at.
+        width = console.measure(table).maximum
+        console = Console(highlight=False, width=max(width, 1))
+    console.print(table)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, grouped: bool) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
-        return f"{value:,}"
+        return f"{value:,}" if grouped else str(value)
     if isinstance(value, float):
-        return f"{value:,.2f}"
-    from rich.markup import escape
-
-    return escape(str(value))
+        return f"{value:,.2f}" if grouped else f"{value:g}"
+    return str(value)

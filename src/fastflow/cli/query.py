@@ -47,7 +47,8 @@ def command(store_url: str, sql: str, as_json: bool, as_csv: bool) -> None:
         writer.writerow(table.column_names)
         writer.writerows([_flat(value) for value in row] for row in rows)
     else:
-        print_table(table.column_names, [[_flat(v) for v in row] for row in rows])
+        values = [[_flat(value) for value in row] for row in rows]
+        print_table(table.column_names, values, grouped=False)
 
 
 def _check_distinct(names: list[str]) -> None:

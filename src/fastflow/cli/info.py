@@ -1,0 +1,93 @@
+"""`fastflow info`: what captures hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fastflow.cli.common import echo_error, json_option, print_json, print_table
+from fastflow.errors import exit_code
+
+_LINKTYPE_NAMES = {
+    1: "EN10MB",
+    12: "RAW",
+    14: "RAW",
+    101: "RAW",
+    113: "LINUX_SLL",
+    228: "IPV4",
+    229: "IPV6",
+}
+
+
+@click.command("info")
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, captures: tuple[str, ...], as_json: bool) -> None:
+    """Say what captures hold: format, link type, times, packets, damage.
+
+    A CAPTURE is a file, a directory (searched), a glob, or - for stdin. Every record
+    is looked at, so that the numbers are those of the whole file.
+    """
+    from fastflow.sources.find import find_captures
+
+    facts = [_facts(c.path, c.is_named) for c in find_captures(captures)]
+    if as_json:
+        print_json({"captures": facts})
+    else:
+        for fact in facts:
+            _print_facts(fact)
+    ctx.exit(exit_code([fact["status"] for fact in facts]))
+
+
+def _facts(path: str, is_named: bool) -> dict[str, Any]:
+    """Return what `info --json` says of a capture."""
+    from fastflow.packets import UNKNOWN_FORMAT, fault_message, read_stats
+
+    try:
+        stats = read_stats(path)
+    except OSError as error:
+        echo_error(f"{path}: cannot be read: {error.strerror or error}")
+        return {"path": path, "status": "rejected", "reason": "unreadable"}
+    header = stats.header
+    linktype = header.get("linktype")
+    skipped = stats.reason in UNKNOWN_FORMAT and not is_named
+    if stats.reason is not None and not skipped:
+        echo_error(fault_message(path, stats))
+    return {
+        "path": path,
+        "status": "skipped" if skipped else stats.status,
+        "reason": stats.reason,
+        "offset": stats.offset,
+        "format": f"pcap {header['version']}" if header else None,
+        "compression": stats.compression,
+        "linktype": linktype,
+        "linktype_name": _LINKTYPE_NAMES.get(linktype) if linktype else None,
+        "snaplen": header.get("snaplen"),
+        "time_unit": ("ns" if header["nanoseconds"] else "us") if header else None,
+        "byte_order": ("swapped" if header["swapped"] else "native") if header else None,
+        "first_packet": _iso(stats.first_ts_ns),
+        "last_packet": _iso(stats.last_ts_ns),
+        "records": stats.records,
+        "counted": stats.counted,
+        "uncounted": stats.uncounted,
+        "flags": stats.flags,
+    }
+
+
+def _iso(ts_ns: int | None) -> str | None:
+    from fastflow.units import iso_time
+
+    return None if ts_ns is None else iso_time(ts_ns)
+
+
+def _print_facts(fact: dict[str, Any]) -> None:
+    rows: list[tuple[str, Any]] = []
+    for name, value in fact.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {n:,}" for key, n in value.items())
+        if value not in (None, ""):
+            rows.append((name, f"{value:,}" if isinstance(value, int) else value))
+    print_table(["", ""], rows)
+    click.echo()

@@ -1,0 +1,155 @@
+"""`fastflow reduce`: captures into hourly counts in a store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fastflow.cli.common import (
+    echo_error,
+    json_option,
+    print_json,
+    print_table,
+    store_option,
+)
+from fastflow.cli.geo import geo_option
+
+if TYPE_CHECKING:
+    from fastflow.pipeline import ReduceReport
+    from fastflow.schema import InputRecord
+
+#: A run over more captures lists only those of which something is to be said.
+_LISTED_CAPTURES = 20
+
+
+@click.command("reduce")
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@store_option
+@click.option(
+    "--sensor",
+    required=True,
+    metavar="NAME",
+    help="Who captured; {parent}: the name of each capture's directory.",
+)
+@geo_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Captures reduced at the same time. Default: one for each core.",
+)
+@click.option(
+    "--no-sources",
+    is_flag=True,
+    help="Keep no source addresses (of a new store; an old one decides itself).",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    store_url: str,
+    sensor: str,
+    geo: str | None,
+    workers: int | None,
+    no_sources: bool,
+    as_json: bool,
+) -> None:
+    """Reduce captures to exact hourly counts and commit them to a store.
+
+    A CAPTURE is a file, a directory (searched), a glob, or - for stdin; its format is
+    known by its first bytes. The store is made if there is none. The same capture
+    again, under whatever name, adds nothing.
+
+    Exit codes: 0 complete; 3 stored, but some input was damaged or refused; 1 nothing
+    could be done; 2 wrong usage.
+
+    \b
+    fastflow reduce captures/ --store counts/ --sensor tokyo-1
+    fastflow reduce 'archive/*/2020-08-*.pcap.gz' --store counts/ --sensor '{parent}'
+    """  # noqa: D301
+    from fastflow.cli.progress import load_with_progress
+    from fastflow.pipeline import reduce
+    from fastflow.sources.find import find_captures
+
+    names = [found.path for found in find_captures(captures)]
+    table = load_with_progress(geo)
+    with _bytes_bar(names) as progress:
+        report = reduce(
+            captures,
+            store_url,
+            sensor,
+            geo=table,
+            workers=workers,
+            sources=False if no_sources else None,
+            progress=progress,
+        )
+    _say_faults(report)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report)
+    ctx.exit(report.exit_code)
+
+
+@contextmanager
+def _bytes_bar(paths: list[str]) -> Iterator[Callable[[int], None] | None]:
+    """Show bytes, rate and time left on stderr if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    total = sum(Path(path).stat().st_size for path in paths if Path(path).is_file())
+    columns = (
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reduce", total=total or None)
+        yield lambda n_bytes: bar.advance(task, n_bytes)
+
+
+def _say_faults(report: ReduceReport) -> None:
+    from fastflow.packets import fault_text
+
+    for message in report.messages:
+        echo_error(message)
+    for record in report.inputs:
+        if record.reason in (None, "unreadable") or record.status == "skipped":
+            continue
+        echo_error(
+            f"{record.path}: {record.status}: {fault_text(record.reason)} "
+            f"({record.reason}) at byte {record.offset}; "
+            f"{record.records:,} packets before it kept"
+        )
+
+
+def _print_report(report: ReduceReport) -> None:
+    listed = report.inputs
+    if len(listed) > _LISTED_CAPTURES:
+        listed = [record for record in listed if record.status != "complete"]
+        listed = listed[:_LISTED_CAPTURES]
+    rows = [_row(record) for record in listed]
+    summary = report.to_json()
+    n_captures = f"{len(report.inputs):,} captures"
+    rows.append([n_captures, "", summary["records"], summary["counted"], ""])
+    print_table(["capture", "status", "records", "counted", "uncounted"], rows)
+
+
+def _row(record: InputRecord) -> list[object]:
+    uncounted = ", ".join(f"{name} {n:,}" for name, n in record.uncounted.items())
+    return [record.path, record.status, record.records, record.counted, uncounted]

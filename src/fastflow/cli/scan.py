@@ -1,0 +1,127 @@
+"""`fastflow scan`: captures into packet rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastflow.cli.common import echo_error, json_option, print_json
+from fastflow.cli.geo import geo_option
+from fastflow.errors import exit_code
+
+if TYPE_CHECKING:
+    from fastflow.packet_files import PacketWriter
+    from fastflow.sources.find import Found
+    from fastflow.stages.country import CountryTable
+
+
+@click.command("scan")
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@click.option(
+    "-o",
+    "--output",
+    default="-",
+    metavar="OUT",
+    help="File to write, or - for stdout (the default).",
+)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["parquet", "arrow", "csv", "ndjson"]),
+    help="Default: by OUT's ending; ndjson on stdout.",
+)
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    help="Only these columns, in this order; see `fastflow fields`. "
+    "Columns that nobody asks for are not decoded.",
+)
+@geo_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    output: str,
+    file_format: str | None,
+    columns: str | None,
+    geo: str | None,
+    as_json: bool,
+) -> None:
+    """Decode captures into packet rows: Parquet, Arrow, CSV or NDJSON.
+
+    A CAPTURE is a file, a directory (searched), a glob, or - for stdin; its format is
+    known by its first bytes.
+
+    \b
+    fastflow scan capture.pcap.gz -o packets.parquet
+    tcpdump -w - | fastflow scan - --columns ts,src,dst_port
+    """  # noqa: D301
+    if as_json and output == "-":
+        raise click.UsageError("--json prints a summary on stdout; say -o FILE too")
+    from fastflow.packet_files import format_of, open_writer
+    from fastflow.schema import DEFAULT_COLUMNS, packet_schema
+    from fastflow.sources.find import find_captures
+
+    names = DEFAULT_COLUMNS if columns is None else tuple(columns.split(","))
+    schema = packet_schema(names)
+    found = find_captures(captures)
+    table = _country_table(names, geo)
+    with open_writer(output, format_of(output, file_format), schema) as writer:
+        inputs = [_scan(capture, names, table, writer) for capture in found]
+    if as_json:
+        print_json({"inputs": inputs, "records": sum(i["records"] for i in inputs)})
+    ctx.exit(exit_code(one["status"] for one in inputs))
+
+
+def _country_table(names: tuple[str, ...], geo: str | None) -> CountryTable | None:
+    if "country" not in names:
+        return None
+    from fastflow.cli.progress import load_with_progress
+
+    return load_with_progress(geo)
+
+
+def _scan(
+    capture: Found,
+    names: tuple[str, ...],
+    table: CountryTable | None,
+    writer: PacketWriter,
+) -> dict[str, Any]:
+    """Write a capture's packets; return what became of it."""
+    from fastflow.packets import UNKNOWN_FORMAT, fault_message, scan
+
+    packets = scan(capture.path, names, country_table=table, strict=False)
+    batches = iter(packets)
+    while True:
+        try:
+            batch = next(batches, None)
+        except OSError as error:
+            echo_error(f"{capture.path}: cannot be read: {error.strerror or error}")
+            return _outcome(capture.path, "rejected", "unreadable", None, 0)
+        if batch is None:
+            break
+        writer.write_batch(batch)
+    stats = packets.stats
+    if stats is None:
+        raise AssertionError("a finished scan has its statistics")
+    if stats.reason in UNKNOWN_FORMAT and not capture.is_named:
+        return _outcome(capture.path, "skipped", stats.reason, stats.offset, 0)
+    if stats.reason is not None:
+        echo_error(fault_message(capture.path, stats))
+    return _outcome(
+        capture.path, stats.status, stats.reason, stats.offset, stats.records
+    )
+
+
+def _outcome(
+    path: str, status: str, reason: str | None, offset: int | None, records: int
+) -> dict[str, Any]:
+    return {
+        "path": path,
+        "status": status,
+        "reason": reason,
+        "offset": offset,
+        "records": records,
+    }

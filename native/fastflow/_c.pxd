@@ -3,6 +3,9 @@ from libc.stdint cimport (
     int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
 
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
+
 cdef extern from *:
     const char *FF_SOURCE_HASH
 
@@ -69,7 +72,7 @@ cdef extern from "fastflow/ff_tcpsig.h" nogil:
         ff_dict kinds
         ff_dict signatures
     void ff_lexicon_clear(ff_lexicon *lexicon) noexcept
-    uint32_t ff_sig_adopt(
+    uint32_t ff_kinds_adopt(
         ff_lexicon *to, const ff_lexicon *other, uint32_t code
     ) noexcept
 
@@ -82,6 +85,7 @@ cdef extern from "fastflow/ff_fields.h" nogil:
         FF_N_COLS
         FF_N_LAYERS
         FF_FIRST_DERIVED_COL
+        FF_NEED_OPTIONS
         FF_NEED_SIGNATURE
     ctypedef struct ff_field:
         const char *name
@@ -130,10 +134,7 @@ cdef extern from "fastflow/ff_scan.h" nogil:
 
 cdef extern from "fastflow/ff_tally.h" nogil:
     ctypedef struct ff_cell:
-        uint64_t where
-        uint64_t src_hi
-        uint64_t src_lo
-        uint32_t sig
+        pass
     ctypedef struct ff_tally:
         ff_cell *cells
         uint64_t *slots
@@ -147,7 +148,14 @@ cdef extern from "fastflow/ff_tally.h" nogil:
         ff_tally *tally, ff_scan *scan, const uint8_t *p, size_t n, size_t *consumed
     ) noexcept
     void ff_tally_append(
-        ff_tally *tally, const ff_tally *other, const uint32_t *sig_map
+        ff_tally *tally, const ff_tally *other, const uint32_t *kinds_map
+    ) noexcept
+    void ff_tally_signatures(
+        const ff_tally *tally,
+        size_t begin,
+        size_t n,
+        ff_lexicon *lexicon,
+        uint32_t *codes,
     ) noexcept
     void ff_tally_sources(
         const ff_tally *tally, size_t begin, size_t n, uint8_t *src, uint8_t *version
@@ -163,6 +171,7 @@ cdef extern from "fastflow/ff_rollup.h" nogil:
         const uint32_t *sig_ranks
         ff_sort_item *items
         ff_sort_item *scratch
+        size_t n_rows[2]
     enum ff_grain:
         FF_GRAIN_SOURCES
         FF_GRAIN_COUNTS
@@ -175,7 +184,7 @@ cdef extern from "fastflow/ff_rollup.h" nogil:
         FF_MAX_ROW_FIELDS
     const ff_row_field *ff_row_fields(ff_grain grain, size_t *n_fields) noexcept
     void ff_rollup_sort(ff_rollup *r) noexcept
-    size_t ff_rollup_count(const ff_rollup *r, ff_grain grain) noexcept
+    void ff_rollup_count(ff_rollup *r) noexcept
     void ff_rollup_fill(
         const ff_rollup *r, ff_grain grain, void **values, uint8_t **valid
     ) noexcept

@@ -7,7 +7,7 @@ per call; memory grows without it.
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastflow._c cimport (
     FF_CHUNK_ROWS,
@@ -27,7 +27,7 @@ from fastflow._c cimport (
     FF_N_STATES,
     FF_N_TRAFFICS,
     FF_NEED_ROOM,
-    FF_NEED_SIGNATURE,
+    FF_NEED_OPTIONS,
     FF_PCAP_HEADER_BYTES,
     FF_PCAP_RECORD_MAX_BYTES,
     FF_REASON_STATES,
@@ -35,6 +35,7 @@ from fastflow._c cimport (
     FF_SIG_KEY_BYTES,
     FF_SIG_TEXT_MAX,
     FF_SOURCE_HASH,
+    aligned_alloc,
     ff_cell,
     ff_columns,
     ff_dict,
@@ -44,6 +45,7 @@ from fastflow._c cimport (
     ff_fields,
     ff_flag_names,
     ff_grain,
+    ff_kinds_adopt,
     ff_lexicon,
     ff_lexicon_clear,
     ff_name,
@@ -59,13 +61,13 @@ from fastflow._c cimport (
     ff_scan_columns,
     ff_scan_end,
     ff_scan_open,
-    ff_sig_adopt,
     ff_sort_item,
     ff_state_names,
     ff_tally,
     ff_tally_append,
     ff_tally_rehash,
     ff_tally_scan,
+    ff_tally_signatures,
     ff_tally_sources,
     ff_traffic_names,
 )
@@ -145,6 +147,19 @@ cdef void *_regrow(void **array, size_t n_bytes) noexcept nogil:
     if grown != NULL:
         array[0] = grown
     return grown
+
+
+cdef bint _regrow_cells(ff_tally *t, size_t n) noexcept nogil:
+    """Move the cells to a larger array, each cell on a cache line of its own."""
+    cdef ff_cell *grown = <ff_cell *> aligned_alloc(sizeof(ff_cell), n * sizeof(ff_cell))
+    if grown == NULL:
+        return False
+    if t.n_cells:
+        memcpy(grown, t.cells, t.n_cells * sizeof(ff_cell))
+    free(t.cells)
+    t.cells = grown
+    t.cells_cap = n
+    return True
 
 
 cdef bint _grow_slots(void **slots, size_t *n_slots, size_t width, size_t used) \
@@ -298,7 +313,6 @@ cdef class Scanner:
         self.scan.lexicon = lexicon.lexicon
         self.scan.ts_min_ns = ts_min_ns
         self.scan.ts_end_ns = ts_end_ns
-        self.scan.needs = FF_NEED_SIGNATURE
         memset(&self.columns, 0, sizeof(self.columns))
 
     def __dealloc__(self):
@@ -493,7 +507,7 @@ cdef class Tally:
 
     def __dealloc__(self):
         if self.tally != NULL:
-            PyMem_RawFree(self.tally.cells)
+            free(self.tally.cells)
             PyMem_RawFree(self.tally.slots)
             free(self.tally)
 
@@ -504,9 +518,8 @@ cdef class Tally:
             return False
         if cells > t.cells_cap:
             cells += cells // 2
-            if _regrow(<void **> &t.cells, cells * sizeof(ff_cell)) == NULL:
+            if not _regrow_cells(t, cells):
                 return False
-            t.cells_cap = cells
         if t.n_slots // 2 < t.n_cells - t.horizon + n:
             if not _grow_slots(
                 <void **> &t.slots,
@@ -530,7 +543,7 @@ cdef class Tally:
             raise ValueError("the scanner's codes are of another lexicon")
         if n == 0:
             return 0
-        scanner.scan.needs = FF_NEED_SIGNATURE
+        scanner.scan.needs = FF_NEED_OPTIONS
         with nogil:
             while True:
                 outcome = ff_tally_scan(
@@ -552,25 +565,25 @@ cdef class Tally:
     def merge(self, Tally other not None):
         """Take in everything that another tally has counted."""
         cdef ff_lexicon *theirs = other.lexicon.lexicon
-        cdef size_t n = theirs.signatures.n_entries
+        cdef size_t n = theirs.kinds.n_entries
         cdef uint32_t i
         cdef bint is_ok = True
-        cdef uint32_t *sig_map
+        cdef uint32_t *kinds_map
         if other is self:
             raise ValueError("a tally cannot be merged with itself")
-        sig_map = <uint32_t *> PyMem_RawCalloc(n + 1, sizeof(uint32_t))
-        if sig_map == NULL:
+        kinds_map = <uint32_t *> PyMem_RawCalloc(n + 1, sizeof(uint32_t))
+        if kinds_map == NULL:
             raise MemoryError
         with nogil:
             for i in range(n):
                 if not self.lexicon.make_room(1):
                     is_ok = False
                     break
-                sig_map[i + 1] = ff_sig_adopt(self.lexicon.lexicon, theirs, i) + 1
+                kinds_map[i] = ff_kinds_adopt(self.lexicon.lexicon, theirs, i)
             is_ok = is_ok and self.make_room(other.tally.n_cells)
             if is_ok:
-                ff_tally_append(self.tally, other.tally, sig_map)
-        PyMem_RawFree(sig_map)
+                ff_tally_append(self.tally, other.tally, kinds_map)
+        PyMem_RawFree(kinds_map)
         if not is_ok:
             raise MemoryError
 
@@ -598,6 +611,28 @@ cdef class Tally:
             with nogil:
                 ff_tally_sources(self.tally, begin, n, &addresses[0], &versions[0])
 
+    def signatures(self, uint32_t[::1] codes not None):
+        """Write each cell's signature: 0 for none, else its code in the lexicon + 1."""
+        cdef size_t begin = 0, n
+        cdef size_t n_cells = self.tally.n_cells
+        cdef bint is_out_of_memory = False
+        if <size_t> codes.shape[0] != n_cells:
+            raise ValueError("a code is wanted for each cell")
+        if n_cells == 0:
+            return
+        with nogil:
+            while begin < n_cells:
+                n = min(n_cells - begin, <size_t> FF_CHUNK_ROWS)
+                if not self.lexicon.make_room(n):
+                    is_out_of_memory = True
+                    break
+                ff_tally_signatures(
+                    self.tally, begin, n, self.lexicon.lexicon, &codes[begin]
+                )
+                begin += n
+        if is_out_of_memory:
+            raise MemoryError
+
 
 cdef class Rollup:
     """The sorted, added-up rows of a tally, which must not change meanwhile.
@@ -607,8 +642,8 @@ cdef class Rollup:
     tally : Tally
     countries : uint16, one per cell
         Country numbers in the order of their codes; 0 for none.
-    sig_ranks : uint32, one per signature and one more
-        Ranks of the signatures' texts from 1; element 0 is 0, for none.
+    sig_ranks : uint32, one per cell
+        Ranks of the signatures' texts from 1; 0 for none.
     """
 
     cdef Tally tally
@@ -626,11 +661,8 @@ cdef class Rollup:
         memset(&self.rollup, 0, sizeof(self.rollup))
         if <size_t> countries.shape[0] != n:
             raise ValueError("a country is wanted for each cell")
-        if (
-            <size_t> sig_ranks.shape[0]
-            != tally.lexicon.lexicon.signatures.n_entries + 1
-        ):
-            raise ValueError("a rank is wanted for each signature, and one for none")
+        if <size_t> sig_ranks.shape[0] != n:
+            raise ValueError("a signature's rank is wanted for each cell")
         self.tally = tally
         self.countries = countries
         self.sig_ranks = sig_ranks
@@ -648,6 +680,7 @@ cdef class Rollup:
             raise MemoryError
         with nogil:
             ff_rollup_sort(&self.rollup)
+            ff_rollup_count(&self.rollup)
 
     def __dealloc__(self):
         PyMem_RawFree(self.rollup.items)
@@ -655,11 +688,7 @@ cdef class Rollup:
 
     def count(self, str grain not None):
         """Return the number of rows of `sources` or `counts`."""
-        cdef ff_grain g = _grain(grain)
-        cdef size_t n
-        with nogil:
-            n = ff_rollup_count(&self.rollup, g)
-        return n
+        return self.rollup.n_rows[<int> _grain(grain)]
 
     def fill(
         self,

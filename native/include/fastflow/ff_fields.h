@@ -119,13 +119,13 @@ typedef struct ff_columns {
 /* A column at a time: what a scan of a few columns does. */
 typedef void ff_fill(const ff_view *views, size_t n, void *out);
 
-#define X(name, c_type, arrow, dict, layer, needs, decode, unit, source)     \
-    static void ff_fill_##name(const ff_view *views, size_t n, void *out) {  \
-        c_type *values = out;                                                \
-        for (size_t i = 0; i < n; i++) {                                     \
-            const ff_view *v = &views[i];                                    \
-            values[i] = decode;                                              \
-        }                                                                    \
+#define X(name, c_type, arrow, dict, layer, needs, decode, unit, source)    \
+    static void ff_fill_##name(const ff_view *views, size_t n, void *out) { \
+        c_type *values = out;                                               \
+        for (size_t i = 0; i < n; i++) {                                    \
+            const ff_view *v = &views[i];                                   \
+            values[i] = decode;                                             \
+        }                                                                   \
     }
 FF_FIELDS(X)
 #undef X
@@ -164,7 +164,8 @@ static const ff_field ff_fields[FF_N_COLS] = {
      sizeof(c_type),                                                     \
      FF_DICT_##dict,                                                     \
      FF_LAYER_##layer,                                                   \
-     FF_NEED_##needs, ff_fill_##name},
+     FF_NEED_##needs,                                                    \
+     ff_fill_##name},
     FF_FIELDS(X)
 #undef X
 };

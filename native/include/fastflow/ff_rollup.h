@@ -8,8 +8,7 @@
 
 #include "fastflow/ff_tally.h"
 
-#define FF_RADIX_BITS 11
-#define FF_RADIX_SIZE ((size_t)1 << FF_RADIX_BITS)
+#define FF_DIGITS 8 /* of a key, a byte each */
 
 typedef struct ff_sort_item {
     uint64_t key;
@@ -20,66 +19,123 @@ typedef struct ff_rollup {
     const ff_cell *cells;
     size_t n_cells;
     const uint16_t *countries; /* by cell; 0 is none; in the order of the codes */
-    const uint32_t
-        *sig_ranks;        /* by ff_cell.sig; 0 is none; in the order of the texts */
-    ff_sort_item *items;   /* n_cells; sorted in the end */
-    ff_sort_item *scratch; /* n_cells */
-    size_t histogram[FF_RADIX_SIZE];
+    const uint32_t *sig_ranks; /* by cell; 0 is none; in the order of the texts */
+    ff_sort_item *items;       /* n_cells; sorted in the end */
+    ff_sort_item *scratch;     /* n_cells */
+    size_t n_rows[2];          /* by enum ff_grain */
 } ff_rollup;
 
 /* Key words from the most significant to the least. */
-enum ff_key_word { FF_KEY_WHERE, FF_KEY_WHO, FF_KEY_SRC_HI, FF_KEY_SRC_LO };
+enum ff_key_word {
+    FF_KEY_HOUR,
+    FF_KEY_WHERE,
+    FF_KEY_WHO,
+    FF_KEY_SRC_HI,
+    FF_KEY_SRC_LO
+};
 
 FF_INLINE uint64_t ff_rollup_key(const ff_rollup *r, uint32_t i,
                                  enum ff_key_word word) {
     const ff_cell *cell = &r->cells[i];
     switch (word) {
+        case FF_KEY_HOUR: return cell->where >> FF_WHERE_HOUR;
         case FF_KEY_WHERE: return cell->where >> FF_WHERE_PORT;
         case FF_KEY_WHO:
-            return (uint64_t)r->sig_ranks[cell->sig] << 32 |
-                   (uint64_t)r->countries[i] << 1 | (cell->where & 1);
+            return (uint64_t)r->sig_ranks[i] << 32 | (uint64_t)r->countries[i] << 1 |
+                   (cell->where & 1);
         case FF_KEY_SRC_HI: return cell->src_hi;
         default: return cell->src_lo;
     }
 }
 
-/* One stable counting pass over a digit of the keys. */
-static inline void ff_sort_digit(ff_rollup *r, unsigned shift) {
-    size_t *histogram = r->histogram;
-    memset(histogram, 0, sizeof r->histogram);
-    for (size_t i = 0; i < r->n_cells; i++)
-        histogram[r->items[i].key >> shift & (FF_RADIX_SIZE - 1)]++;
+/* One stable counting pass over a byte of the keys. */
+static inline void ff_sort_digit(const ff_sort_item *from, ff_sort_item *to, size_t n,
+                                 unsigned digit, const uint32_t *histogram) {
+    size_t next[256];
     size_t before = 0;
-    for (size_t digit = 0; digit < FF_RADIX_SIZE; digit++) {
-        size_t n = histogram[digit];
-        histogram[digit] = before;
-        before += n;
+    for (size_t value = 0; value < 256; value++) {
+        next[value] = before;
+        before += histogram[value];
     }
-    for (size_t i = 0; i < r->n_cells; i++) {
-        size_t digit = r->items[i].key >> shift & (FF_RADIX_SIZE - 1);
-        r->scratch[histogram[digit]++] = r->items[i];
-    }
-    ff_sort_item *sorted = r->scratch;
-    r->scratch = r->items;
-    r->items = sorted;
+    for (size_t i = 0; i < n; i++)
+        to[next[from[i].key >> (8 * digit) & 0xff]++] = from[i];
 }
 
-/* Least significant digit first; digits that all keys share cost nothing. */
-static inline void ff_sort_word(ff_rollup *r, enum ff_key_word word) {
-    uint64_t differing = 0;
-    for (size_t i = 0; i < r->n_cells; i++) {
-        ff_sort_item *item = &r->items[i];
-        item->key = ff_rollup_key(r, item->cell, word);
-        differing |= item->key ^ r->items[0].key;
+/* Sort n items by a word, least significant byte first; bytes that all keys share cost
+ * nothing. Returns which of the two arrays holds them in the end. */
+static inline ff_sort_item *ff_sort_word(const ff_rollup *r, ff_sort_item *items,
+                                         ff_sort_item *scratch, size_t n,
+                                         enum ff_key_word word) {
+    uint32_t histogram[FF_DIGITS][256];
+    memset(histogram, 0, sizeof histogram);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = ff_rollup_key(r, items[i].cell, word);
+        items[i].key = key;
+        for (unsigned digit = 0; digit < FF_DIGITS; digit++)
+            histogram[digit][key >> (8 * digit) & 0xff]++;
     }
-    for (unsigned shift = 0; shift < 64; shift += FF_RADIX_BITS)
-        if (differing >> shift & (FF_RADIX_SIZE - 1)) ff_sort_digit(r, shift);
+    for (unsigned digit = 0; digit < FF_DIGITS; digit++) {
+        if (histogram[digit][items[0].key >> (8 * digit) & 0xff] == n) continue;
+        ff_sort_digit(items, scratch, n, digit, histogram[digit]);
+        ff_sort_item *sorted = scratch;
+        scratch = items;
+        items = sorted;
+    }
+    return items;
 }
 
+FF_INLINE bool ff_rollup_before(const ff_rollup *r, uint32_t a, uint32_t b) {
+    for (int word = FF_KEY_WHERE; word <= FF_KEY_SRC_LO; word++) {
+        uint64_t key_a = ff_rollup_key(r, a, (enum ff_key_word)word);
+        uint64_t key_b = ff_rollup_key(r, b, (enum ff_key_word)word);
+        if (key_a != key_b) return key_a < key_b;
+    }
+    return false;
+}
+
+/* Few cells, as where every packet has an hour of its own: by insertion. */
+static inline void ff_sort_few(const ff_rollup *r, ff_sort_item *items, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        uint32_t cell = items[i].cell;
+        size_t at = i;
+        for (; at > 0 && ff_rollup_before(r, cell, items[at - 1].cell); at--)
+            items[at].cell = items[at - 1].cell;
+        items[at].cell = cell;
+    }
+}
+
+#define FF_SORT_FEW 32
+
+/* Sort the cells of one hour in place. */
+static inline void ff_sort_hour(const ff_rollup *r, ff_sort_item *items,
+                                ff_sort_item *scratch, size_t n) {
+    if (n <= FF_SORT_FEW) {
+        ff_sort_few(r, items, n);
+        return;
+    }
+    ff_sort_item *sorted = items, *other = scratch;
+    for (int word = FF_KEY_SRC_LO; word >= FF_KEY_WHERE; word--) {
+        sorted = ff_sort_word(r, sorted, other, n, (enum ff_key_word)word);
+        other = sorted == items ? scratch : items;
+    }
+    if (sorted != items) memcpy(items, sorted, n * sizeof *items);
+}
+
+/* By hour first: the cells of an hour lie near each other and fit a cache. */
 static inline void ff_rollup_sort(ff_rollup *r) {
     for (size_t i = 0; i < r->n_cells; i++) r->items[i].cell = (uint32_t)i;
-    for (int word = FF_KEY_SRC_LO; word >= FF_KEY_WHERE; word--)
-        ff_sort_word(r, (enum ff_key_word)word);
+    ff_sort_item *sorted =
+        ff_sort_word(r, r->items, r->scratch, r->n_cells, FF_KEY_HOUR);
+    if (sorted != r->items) {
+        r->scratch = r->items;
+        r->items = sorted;
+    }
+    for (size_t begin = 0, end; begin < r->n_cells; begin = end) {
+        uint64_t hour = r->items[begin].key;
+        for (end = begin + 1; end < r->n_cells; end++)
+            if (r->items[end].key != hour) break;
+        ff_sort_hour(r, r->items + begin, r->scratch + begin, end - begin);
+    }
 }
 
 enum ff_grain { FF_GRAIN_SOURCES, FF_GRAIN_COUNTS };
@@ -97,7 +153,7 @@ typedef struct ff_row {
 FF_INLINE bool ff_row_same_counts(const ff_row *row, const ff_rollup *r, uint32_t i) {
     const ff_cell *cell = &r->cells[i];
     return row->cell.where >> FF_WHERE_PORT == cell->where >> FF_WHERE_PORT &&
-           row->cell.sig == cell->sig && row->country == r->countries[i];
+           row->sig_rank == r->sig_ranks[i] && row->country == r->countries[i];
 }
 
 FF_INLINE bool ff_same_source(const ff_cell *a, const ff_cell *b) {
@@ -113,7 +169,7 @@ static inline size_t ff_rollup_row(const ff_rollup *r, enum ff_grain grain, size
     row->packets = row->cell.packets;
     row->bytes = row->cell.bytes;
     row->n_sources = 1;
-    row->sig_rank = r->sig_ranks[row->cell.sig];
+    row->sig_rank = r->sig_ranks[first];
     row->country = r->countries[first];
     const ff_cell *last = &r->cells[first];
     for (at++; at < r->n_cells; at++) {
@@ -131,11 +187,13 @@ static inline size_t ff_rollup_row(const ff_rollup *r, enum ff_grain grain, size
     return at;
 }
 
-static inline size_t ff_rollup_count(const ff_rollup *r, enum ff_grain grain) {
-    size_t n = 0;
+/* Count the rows of both grains. */
+static inline void ff_rollup_count(ff_rollup *r) {
     ff_row row;
-    for (size_t at = 0; at < r->n_cells; n++) at = ff_rollup_row(r, grain, at, &row);
-    return n;
+    for (size_t at = 0; at < r->n_cells; r->n_rows[FF_GRAIN_COUNTS]++) {
+        at = ff_rollup_row(r, FF_GRAIN_COUNTS, at, &row);
+        r->n_rows[FF_GRAIN_SOURCES] += row.n_sources;
+    }
 }
 
 FF_INLINE bool ff_row_is_icmp(const ff_row *row) {

@@ -145,7 +145,9 @@ static inline void ff_scan_finish_views(ff_scan *scan) {
     if (scan->needs != FF_NEED_SIGNATURE) return;
     for (size_t i = 0; i < scan->n_views; i++) {
         ff_view *v = &scan->views[i];
-        if (v->layers & FF_BIT(OPTIONS)) ff_sig_decode(scan->lexicon, v);
+        if (!(v->layers & FF_BIT(OPTIONS))) continue;
+        ff_sig sig = ff_sig_of_view(v);
+        v->sig_code = ff_sig_code(scan->lexicon, &sig);
     }
 }
 

@@ -29,18 +29,18 @@ enum ff_where_shift {
 /* Which values all packets of a cell share. */
 enum ff_shared { FF_SHARED_SRC_PORT = 1, FF_SHARED_TCP_SEQ = 2, FF_SHARED_IP_TTL = 4 };
 
-#define FF_NO_SIGNATURE 0 /* ff_cell.sig is a code + 1 */
-
+/* One cache line. */
 typedef struct ff_cell {
     uint64_t where;
     uint64_t src_hi, src_lo; /* as numbers, so that comparing them compares addresses */
+    ff_sig sig;              /* end of the key */
     uint64_t bytes;
-    uint32_t sig;
     uint32_t packets; /* never wraps: a full cell is followed by a second one */
     uint32_t tcp_seq; /* shared values; zero where not shared */
     uint16_t src_port;
     uint8_t ip_ttl;
     uint8_t shared; /* bit set of enum ff_shared */
+    uint32_t zero;
 } ff_cell;
 
 typedef struct ff_tally {
@@ -56,7 +56,8 @@ typedef struct ff_tally {
 } ff_tally;
 
 FF_INLINE uint64_t ff_cell_hash(const ff_cell *cell, uint64_t seed) {
-    return ff_hash4(cell->where, cell->sig, cell->src_hi, cell->src_lo, seed);
+    return ff_hash4(cell->where ^ cell->sig.scale * FF_HASH_ODD_2, cell->sig.fixed,
+                    cell->src_hi, cell->src_lo, seed);
 }
 
 FF_INLINE ff_address ff_cell_src(const ff_cell *cell) {
@@ -69,8 +70,8 @@ FF_INLINE ff_address ff_cell_src(const ff_cell *cell) {
 }
 
 FF_INLINE bool ff_cell_same_key(const ff_cell *a, const ff_cell *b) {
-    return a->where == b->where && a->src_lo == b->src_lo && a->src_hi == b->src_hi &&
-           a->sig == b->sig;
+    return ((a->where ^ b->where) | (a->src_hi ^ b->src_hi) | (a->src_lo ^ b->src_lo) |
+            (a->sig.fixed ^ b->sig.fixed) | (a->sig.scale ^ b->sig.scale)) == 0;
 }
 
 /* Equal stays, different or missing becomes null and stays null. */
@@ -116,8 +117,9 @@ FF_INLINE void ff_cell_of_view(const ff_view *v, ff_cell *cell) {
         cell->src_lo = ff_load_be64(v->ip + 16);
     }
     cell->bytes = v->ip_len_bytes;
-    cell->sig = (v->layers & FF_BIT(OPTIONS)) ? v->sig_code + 1 : FF_NO_SIGNATURE;
+    cell->sig = ff_sig_of_view(v);
     cell->packets = 1;
+    cell->zero = 0;
     cell->ip_ttl = ff_ip_ttl(v);
     cell->src_port = ff_src_port(v->ports);
     cell->tcp_seq = ff_tcp_seq(v->tcp);
@@ -153,27 +155,41 @@ FF_INLINE void ff_tally_advance(ff_tally *tally, uint64_t newest_hour) {
     tally->horizon_hour = newest_hour;
 }
 
-/* Add a cell's packets to the cell of the same key, or append it. A slot of a cell
- * before the horizon counts as empty. */
-FF_INLINE void ff_tally_put(ff_tally *tally, const ff_cell *cell, uint64_t hash) {
+/* Where a key's cell may be, by the hash's upper half alone: a cell's number, or 0
+ * where the index knows none. A slot of a cell before the horizon counts as empty. */
+FF_INLINE size_t ff_tally_guess(const ff_tally *tally, uint64_t hash) {
     size_t mask = tally->n_slots - 1;
-    uint32_t tag = (uint32_t)(hash >> 32);
+    for (size_t at = (size_t)hash & mask;; at = (at + 1) & mask) {
+        uint64_t slot = tally->slots[at];
+        size_t number = (uint32_t)slot;
+        if (number <= tally->horizon) return 0;
+        if (slot >> 32 == hash >> 32) return number;
+    }
+}
+
+/* Add a cell's packets to another's, if that has its key and room for them. */
+FF_INLINE bool ff_cell_absorb(ff_cell *into, const ff_cell *cell) {
+    if (FF_UNLIKELY(!ff_cell_same_key(into, cell))) return false;
+    if (FF_UNLIKELY(into->packets > UINT32_MAX - cell->packets)) return false;
+    into->packets += cell->packets;
+    into->bytes += cell->bytes;
+    ff_cell_merge_shared(into, cell);
+    return true;
+}
+
+/* Add a cell's packets to the cell of the same key, or append it. */
+static inline void ff_tally_put(ff_tally *tally, const ff_cell *cell, uint64_t hash) {
+    size_t mask = tally->n_slots - 1;
     size_t at = (size_t)hash & mask;
     for (;; at = (at + 1) & mask) {
         uint64_t slot = tally->slots[at];
         size_t number = (uint32_t)slot;
         if (number <= tally->horizon) break;
-        if ((uint32_t)(slot >> 32) != tag) continue;
-        ff_cell *found = &tally->cells[number - 1];
-        if (!ff_cell_same_key(found, cell)) continue;
-        if (FF_UNLIKELY(found->packets > UINT32_MAX - cell->packets)) continue;
-        found->packets += cell->packets;
-        found->bytes += cell->bytes;
-        ff_cell_merge_shared(found, cell);
-        return;
+        if (slot >> 32 == hash >> 32 && ff_cell_absorb(&tally->cells[number - 1], cell))
+            return;
     }
     tally->cells[tally->n_cells++] = *cell;
-    tally->slots[at] = (uint64_t)tag << 32 | (uint32_t)tally->n_cells;
+    tally->slots[at] = (hash >> 32) << 32 | (uint32_t)tally->n_cells;
 }
 
 /* Count the chunk's views. Three loops, so that the cache misses of many packets
@@ -192,12 +208,19 @@ static inline void ff_tally_add(ff_tally *tally, const ff_view *views, size_t n)
         if (hour > newest_hour) newest_hour = hour;
     }
     ff_tally_advance(tally, newest_hour);
+    uint32_t guesses[FF_CHUNK_ROWS];
     for (size_t i = 0; i < n_pending; i++) {
-        size_t number = (uint32_t)tally->slots[(size_t)tally->hashes[i] & mask];
-        if (number > tally->horizon) FF_PREFETCH(&tally->cells[number - 1]);
+        size_t number = ff_tally_guess(tally, tally->hashes[i]);
+        guesses[i] = (uint32_t)number;
+        if (number > 0) FF_PREFETCH(&tally->cells[number - 1]);
     }
-    for (size_t i = 0; i < n_pending; i++)
-        ff_tally_put(tally, &tally->pending[i], tally->hashes[i]);
+    for (size_t i = 0; i < n_pending; i++) {
+        const ff_cell *cell = &tally->pending[i];
+        if (FF_LIKELY(guesses[i] > 0) &&
+            FF_LIKELY(ff_cell_absorb(&tally->cells[guesses[i] - 1], cell)))
+            continue;
+        ff_tally_put(tally, cell, tally->hashes[i]);
+    }
 }
 
 /* Scan a block into cells; *consumed says how much of it was used up. */
@@ -230,14 +253,27 @@ static inline void ff_tally_sources(const ff_tally *tally, size_t begin, size_t 
     }
 }
 
-/* Put copies of another tally's cells behind this one's; sig_map gives the signature
- * (code + 1) in this tally for each of the other's. The caller has made room. */
+/* Give every cell's signature its code: of the texts, in the order of first sight.
+ * codes[i] is 0 for none, else the code + 1. The caller makes room in the lexicon for
+ * as many cells as one call takes. */
+static inline void ff_tally_signatures(const ff_tally *tally, size_t begin, size_t n,
+                                       ff_lexicon *lexicon, uint32_t *codes) {
+    for (size_t i = 0; i < n; i++) {
+        const ff_sig *sig = &tally->cells[begin + i].sig;
+        codes[i] = sig->scale ? ff_sig_code(lexicon, sig) + 1 : 0;
+    }
+}
+
+/* Put copies of another tally's cells behind this one's; kinds_map gives the code in
+ * this tally's lexicon for each of the other's. The caller has made room. */
 static inline void ff_tally_append(ff_tally *tally, const ff_tally *other,
-                                   const uint32_t *sig_map) {
+                                   const uint32_t *kinds_map) {
     for (size_t i = 0; i < other->n_cells; i++) {
         ff_cell *cell = &tally->cells[tally->n_cells++];
         *cell = other->cells[i];
-        cell->sig = sig_map[cell->sig];
+        if (cell->sig.scale == 0) continue;
+        uint32_t kinds_code = ff_sig_kinds(&cell->sig);
+        cell->sig.fixed += (uint64_t)kinds_map[kinds_code] - kinds_code;
     }
     tally->horizon = tally->n_cells;
 }

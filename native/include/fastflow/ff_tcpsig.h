@@ -25,12 +25,28 @@ typedef struct ff_kinds {
 /* "255-" forty times, less a hyphen. */
 #define FF_KINDS_TEXT_MAX (FF_TCP_OPTIONS_MAX_BYTES * 4)
 
-/* The signature as a dictionary key. */
+/* A signature as a dictionary key and as part of a cell's, in two words that are made
+ * and compared in registers; all zeros is none.
+ *   fixed: kinds code (32 bits), window (16), MSS (16)    scale: shift count (8), has
+ */
+enum ff_sig_has {
+    FF_SIG_PRESENT = 0x100,
+    FF_SIG_HAS_MSS = 0x200,
+    FF_SIG_HAS_WSCALE = 0x400
+};
 typedef struct ff_sig {
-    uint32_t kinds_code;
-    uint16_t window, mss;
-    uint8_t wscale, has_mss, has_wscale, zero[5];
+    uint64_t fixed;
+    uint64_t scale;
 } ff_sig;
+
+FF_INLINE uint32_t ff_sig_kinds(const ff_sig *sig) { return (uint32_t)sig->fixed; }
+FF_INLINE uint16_t ff_sig_window(const ff_sig *sig) {
+    return (uint16_t)(sig->fixed >> 32);
+}
+FF_INLINE uint16_t ff_sig_mss(const ff_sig *sig) {
+    return (uint16_t)(sig->fixed >> 48);
+}
+FF_INLINE uint8_t ff_sig_wscale(const ff_sig *sig) { return (uint8_t)sig->scale; }
 
 #define FF_SIG_KEY_BYTES sizeof(ff_sig)
 #define FF_SIG_TEXT_MAX (FF_KINDS_TEXT_MAX + 24)
@@ -179,17 +195,18 @@ FF_INLINE void ff_options_decode(ff_lexicon *lexicon, ff_view *v) {
 
 static inline void ff_sig_add_text(ff_dict *d, const ff_dict *kinds_dict,
                                    const ff_sig *sig) {
-    const int64_t *off = kinds_dict->offsets + sig->kinds_code;
+    const int64_t *off = kinds_dict->offsets + ff_sig_kinds(sig);
     size_t kinds_bytes = (size_t)(off[1] - off[0]);
     char text[FF_SIG_TEXT_MAX];
-    size_t n = ff_put_decimal(text, sig->window);
+    size_t n = ff_put_decimal(text, ff_sig_window(sig));
     text[n++] = ':';
     memcpy(text + n, kinds_dict->text + off[0], kinds_bytes);
     n += kinds_bytes;
     text[n++] = ':';
-    if (sig->has_mss) n += ff_put_decimal(text + n, sig->mss);
+    if (sig->scale & FF_SIG_HAS_MSS) n += ff_put_decimal(text + n, ff_sig_mss(sig));
     text[n++] = ':';
-    if (sig->has_wscale) n += ff_put_decimal(text + n, sig->wscale);
+    if (sig->scale & FF_SIG_HAS_WSCALE)
+        n += ff_put_decimal(text + n, ff_sig_wscale(sig));
     ff_dict_add_text(d, text, n);
 }
 
@@ -204,24 +221,24 @@ static inline uint32_t ff_sig_code(ff_lexicon *lexicon, const ff_sig *sig) {
     return code;
 }
 
-/* Give a packet with decoded options its signature. */
-FF_INLINE void ff_sig_decode(ff_lexicon *lexicon, ff_view *v) {
-    ff_sig sig = {v->kinds_code, ff_tcp_window(v->tcp), v->mss, v->wscale, 0, 0, {0}};
-    sig.has_mss = (v->layers & FF_BIT(MSS)) != 0;
-    sig.has_wscale = (v->layers & FF_BIT(WSCALE)) != 0;
-    v->sig_code = ff_sig_code(lexicon, &sig);
+/* The signature of a packet whose options were decoded; none without options. */
+FF_INLINE ff_sig ff_sig_of_view(const ff_view *v) {
+    ff_sig sig = {0, 0};
+    if (FF_UNLIKELY(!(v->layers & FF_BIT(OPTIONS)))) return sig;
+    sig.fixed =
+        (uint64_t)v->mss << 48 | (uint64_t)ff_tcp_window(v->tcp) << 32 | v->kinds_code;
+    sig.scale = v->wscale | (uint64_t)FF_SIG_PRESENT;
+    if (v->layers & FF_BIT(MSS)) sig.scale |= FF_SIG_HAS_MSS;
+    if (v->layers & FF_BIT(WSCALE)) sig.scale |= FF_SIG_HAS_WSCALE;
+    return sig;
 }
 
-/* The code that a signature of another lexicon has in this one. */
-static inline uint32_t ff_sig_adopt(ff_lexicon *to, const ff_lexicon *from,
-                                    uint32_t code) {
-    ff_sig sig;
-    memcpy(&sig, from->signatures.keys + code * FF_SIG_KEY_BYTES, sizeof sig);
+/* The code that a list of kinds of another lexicon has in this one. */
+static inline uint32_t ff_kinds_adopt(ff_lexicon *to, const ff_lexicon *from,
+                                      uint32_t code) {
     ff_kinds kinds;
-    memcpy(&kinds, from->kinds.keys + sig.kinds_code * FF_KINDS_KEY_BYTES,
-           sizeof kinds);
-    sig.kinds_code = ff_kinds_code(&to->kinds, &kinds);
-    return ff_sig_code(to, &sig);
+    memcpy(&kinds, from->kinds.keys + code * FF_KINDS_KEY_BYTES, sizeof kinds);
+    return ff_kinds_code(&to->kinds, &kinds);
 }
 
 #endif

@@ -68,12 +68,14 @@ class HourlyTally:
         )
 
     def _signatures(self) -> tuple[pa.Array, npt.NDArray[np.uint32]]:
-        """Return the signatures, sorted, and each one's rank from 1; 0 is none's."""
+        """Return the signatures, sorted, and each cell's rank from 1; 0 is none's."""
+        codes = np.empty(self._tally.n_cells, np.uint32)
+        self._tally.signatures(codes)
         texts = string_array(*self.lexicon.texts("signatures"))
         order = pc.array_sort_indices(texts)
         ranks = np.zeros(len(texts) + 1, np.uint32)
         ranks[np.asarray(order) + 1] = np.arange(1, len(texts) + 1, dtype=np.uint32)
-        return texts.take(order), ranks
+        return texts.take(order), ranks[codes]
 
     def _countries(self, table: CountryTable) -> npt.NDArray[np.uint16]:
         """Return the country number of each cell's source."""

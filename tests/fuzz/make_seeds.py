@@ -1,0 +1,104 @@
+"""Write seeds for the fuzzer: `python tests/fuzz/make_seeds.py DIRECTORY`.
+
+A seed is a small capture. Together they have every magic, byte order, link type,
+protocol and option that the decoder knows, and a few things that are wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import builders as b
+
+
+def packets() -> dict[str, bytes]:
+    """Return IP packets by what they show."""
+    options = b.mss() + b.nop() + b.wscale() + b.nop() + b.nop() + b.timestamp()
+    options += b.sack_permitted()
+    tcp6 = b.tcp(options=b.mss(), flags=b.SYN | b.ACK)
+    return {
+        "syn": b.ipv4(b.tcp()),
+        "syn_options": b.ipv4(b.tcp(options=options + b.eol() * 2)),
+        "syn_bad_option": b.ipv4(b.tcp(options=b.option(2, b"\0\0", length=1))),
+        "syn_ack": b.ipv4(b.tcp(flags=b.SYN | b.ACK, ack=2)),
+        "rst": b.ipv4(b.tcp(flags=b.RST)),
+        "doff_too_long": b.ipv4(b.tcp(doff=15)),
+        "ip_options": b.ipv4(b.tcp(), options=b"\x07\x07\x04\0\0\0\0"),
+        "ip_length_zero": b.ipv4(b.tcp(b"data"), total_length=0),
+        "first_fragment": b.ipv4(b.tcp(), more_fragments=True),
+        "later_fragment": b.ipv4(b.tcp(), frag_offset=1480),
+        "udp": b.ipv4(b.udp(b"abc"), proto=b.UDP),
+        "udp_bad_length": b.ipv4(b.udp(length=3), proto=b.UDP),
+        "udplite": b.ipv4(b.udp(), proto=b.UDPLITE),
+        "icmp": b.ipv4(b.icmp(), proto=b.ICMP),
+        "sctp": b.ipv4(b.sctp(), proto=b.SCTP),
+        "dccp": b.ipv4(b.dccp(), proto=b.DCCP),
+        "gre": b.ipv4(bytes(8), proto=b.GRE),
+        "cut_ip": b.ipv4(b.tcp())[:19],
+        "cut_tcp": b.ipv4(b.tcp())[:33],
+        "tcp6": b.ipv6(tcp6),
+        "icmp6": b.ipv6(b.icmp(type=128), proto=b.ICMPV6),
+        "extensions": b.ipv6(
+            tcp6,
+            extensions=(
+                b.ext_options(),
+                b.ext_routing(),
+                b.ext_options(b.DEST_OPTIONS, words=1),
+                b.ext_auth(),
+                b.ext_fragment(more=True),
+            ),
+        ),
+        "fragment6": b.ipv6(tcp6, extensions=(b.ext_fragment(offset=1232),)),
+        "many_extensions": b.ipv6(tcp6, extensions=(b.ext_options(),) * 17),
+        "jumbo": b.ipv6(tcp6, payload_length=0),
+    }
+
+
+def seeds() -> Iterator[tuple[str, bytes]]:
+    """Yield names and captures."""
+    known = packets()
+    for linktype in b.LINKTYPES:
+        builder = b.PcapBuilder(linktype=linktype)
+        for number, packet in enumerate(known.values()):
+            builder.add(b.on_link(linktype, packet), sec=b.T0 + 1800 * number)
+        yield f"linktype_{linktype}", builder.build()
+    for name, packet in known.items():
+        yield name, b.capture(b.on_link(b.LINKTYPE_ETHERNET, packet))
+    frame = b.ethernet(known["syn_options"])
+    for magic in b.MAGICS:
+        for byteorder in ("little", "big"):
+            for version in ((2, 2), (2, 3), (2, 4)):
+                builder = b.PcapBuilder(
+                    magic=magic, byteorder=byteorder, version=version
+                )
+                builder.add(frame, frac=999_999).add(frame, wirelen=1500)
+                name = f"{magic:08x}_{byteorder}_{version[1]}"
+                yield name, builder.build()
+    yield "vlan", b.capture(b.tagged(known["syn"], vids=(5, 6)))
+    yield "qinq", b.capture(b.qinq(known["udp"]))
+    yield "too_many_vlan", b.capture(b.tagged(known["syn"], vids=(1,) * 9))
+    yield "padded", b.capture(b.ethernet(known["syn"], pad=True))
+    yield "fcs", b.PcapBuilder(fcs_words=2).add(frame + bytes(4)).build()
+    yield "arp", b.capture(b.ethernet(bytes(28), ethertype=b.ETHERTYPE_ARP))
+    yield "bad_ts", b.PcapBuilder().add(frame, sec=1).add(frame).build()
+    yield "zero_record", b.capture(frame) + bytes(64)
+    yield "joined", b.capture(frame) + b.capture(frame)
+    yield "caplen_over_max", b.capture(frame) + b.pcap_record(caplen=1 << 20)
+    yield "truncated", b.capture(frame)[:-3]
+    yield "header_only", b.pcap_header()
+    yield "empty", b""
+
+
+def main(directory: Path) -> None:
+    """Write every seed as a file of its own."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in seeds():
+        (directory / f"{name}.pcap").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -14,6 +14,10 @@ import pyarrow as pa
 
 _ALIGNMENT_BYTES = 64
 
+#: Between columns. Rows of a power of two would otherwise put every column on the same
+#: few cache sets, and a row-by-row writer would evict its own lines.
+_STAGGER_BYTES = 5 * _ALIGNMENT_BYTES
+
 
 @dataclass(frozen=True)
 class Column:
@@ -50,7 +54,8 @@ class Layout:
 
     def _take(self, n_bytes: int) -> int:
         offset = self.size_bytes
-        self.size_bytes += -(-n_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+        n_lines = -(-n_bytes // _ALIGNMENT_BYTES)
+        self.size_bytes += n_lines * _ALIGNMENT_BYTES + _STAGGER_BYTES
         return offset
 
     def allocate(self) -> tuple[pa.Buffer, memoryview]:

@@ -151,22 +151,41 @@ static inline void ff_scan_finish_views(ff_scan *scan) {
     }
 }
 
-/* Append one layer's bits, least significant first, behind the row-th bit. */
-static inline void ff_fill_valid(const ff_view *views, size_t n, enum ff_layer layer,
+/* Bit `layer` of four rows, as the lowest four bits. The multiplication moves bits 0,
+ * 16, 32 and 48 to 48, 49, 50 and 51, where no other product reaches. */
+FF_INLINE unsigned ff_layer_bits(const uint16_t *layers, unsigned layer) {
+    uint64_t four = (uint64_t)layers[0] | (uint64_t)layers[1] << 16 |
+                    (uint64_t)layers[2] << 32 | (uint64_t)layers[3] << 48;
+    uint64_t bits = four >> layer & 0x0001000100010001u;
+    return bits * 0x0001000200040008u >> 48 & 15u;
+}
+
+/* Append n rows' bits of a layer, least significant first, behind the row-th bit. The
+ * layers of rows behind the n-th are zero. */
+static inline void ff_fill_valid(const uint16_t *layers, size_t n, unsigned layer,
                                  uint8_t *bits, size_t row) {
-    size_t i = 0;
-    for (; i < n && ((row + i) & 7) != 0; i++)
-        bits[(row + i) >> 3] |=
-            (uint8_t)((views[i].layers >> layer & 1u) << ((row + i) & 7));
-    for (; i + 8 <= n; i += 8) {
-        uint32_t byte = 0;
-        for (size_t k = 0; k < 8; k++) byte |= (views[i + k].layers >> layer & 1u) << k;
-        bits[(row + i) >> 3] = (uint8_t)byte;
+    unsigned shift = row & 7;
+    bits += row >> 3;
+    unsigned carry = shift ? *bits : 0;
+    for (size_t i = 0; i < n; i += 8) {
+        unsigned byte = ff_layer_bits(layers + i, layer) |
+                        ff_layer_bits(layers + i + 4, layer) << 4;
+        carry |= byte << shift;
+        *bits++ = (uint8_t)carry;
+        carry >>= 8;
     }
-    if (i < n) bits[(row + i) >> 3] = 0;
-    for (; i < n; i++)
-        bits[(row + i) >> 3] |=
-            (uint8_t)((views[i].layers >> layer & 1u) << ((row + i) & 7));
+    if (carry) *bits = (uint8_t)carry;
+}
+
+static inline void ff_fill_valids(const ff_scan *scan, ff_columns *cols) {
+    uint16_t layers[FF_CHUNK_ROWS + 8];
+    for (size_t i = 0; i < scan->n_views; i++)
+        layers[i] = (uint16_t)scan->views[i].layers;
+    memset(layers + scan->n_views, 0, 8 * sizeof *layers);
+    for (unsigned layer = 0; layer < FF_N_LAYERS; layer++)
+        if (cols->valid[layer] != NULL)
+            ff_fill_valid(layers, scan->n_views, layer, cols->valid[layer],
+                          cols->n_rows);
 }
 
 static inline void ff_fill_columns(const ff_scan *scan, ff_columns *cols) {
@@ -181,10 +200,7 @@ static inline void ff_fill_columns(const ff_scan *scan, ff_columns *cols) {
         char *out = cols->values[c];
         ff_fields[c].fill(scan->views, n, out + row * ff_fields[c].width_bytes);
     }
-    for (int layer = 0; layer < FF_N_LAYERS; layer++)
-        if (cols->valid[layer] != NULL)
-            ff_fill_valid(scan->views, n, (enum ff_layer)layer, cols->valid[layer],
-                          row);
+    ff_fill_valids(scan, cols);
     cols->n_rows += n;
 }
 

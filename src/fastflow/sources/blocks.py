@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastflow.sources.stream import ByteStream
 
 #: Small enough to stay in the second-level cache between reading and scanning.
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 17
 
 
 class Blocks:

@@ -1,0 +1,167 @@
+"""Names of what is wrong: each is unique, and each fault has its exception."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import builders as b
+import fastflow
+from fastflow import _core, errors
+from fastflow.packets import ScanStats, capture_error, fault_message
+from fastflow.schema import Status, names_of_trouble
+
+FAULTS = {name: (status, text) for name, status, text in _core.FAULTS}
+STOPPING = sorted(set(FAULTS) - {"none"})
+
+CLASS_OF_STATUS = {
+    "rejected": errors.NotACaptureError,
+    "truncated": errors.TruncatedCaptureError,
+    "damaged": errors.CorruptCaptureError,
+}
+
+FRAME = b.ethernet(b.ipv4(b.tcp()))
+GOOD = b.capture(FRAME)
+ZIPPED = gzip.compress(GOOD, mtime=0)
+
+#: A capture for every fault, and where the fault lies.
+SHOWN_BY = {
+    "empty_file": (b"", 0),
+    "short_magic": (GOOD[:3], 0),
+    "short_header": (GOOD[:23], 0),
+    "unknown_magic": (b"MZ" + GOOD[2:], 0),
+    "pcap_version": (b.pcap_header(version=(2, 5)), 0),
+    "reserved_linktype_bits": (b.pcap_header(linktype=0x10001), 0),
+    "unsupported_linktype": (b.pcap_header(linktype=105), 0),
+    "truncated_record_header": (GOOD + bytes(1), len(GOOD)),
+    "truncated_record": (GOOD[:-1], 24),
+    "zero_record": (GOOD + bytes(16), len(GOOD)),
+    "bad_record": (GOOD + GOOD, len(GOOD)),
+    "caplen_over_max": (GOOD + b.pcap_record(caplen=262_145), len(GOOD)),
+    "compressed_truncated": (ZIPPED[:-9], None),
+    "compressed_corrupt": (ZIPPED[:-8] + b"????" + ZIPPED[-4:], None),
+    "trailing_garbage": (ZIPPED + b"garbage", len(GOOD)),
+}
+
+
+def stats_of(fault: str, **named: Any) -> ScanStats:
+    values: dict[str, Any] = {
+        "status": FAULTS[fault][0],
+        "reason": fault,
+        "offset": 4711,
+        "records": 0,
+        "counted": 0,
+        "uncounted": {},
+        "flags": {},
+        "first_ts_ns": None,
+        "last_ts_ns": None,
+        "compression": None,
+    }
+    return ScanStats(**{**values, **named})
+
+
+@pytest.mark.parametrize("reason", STOPPING)
+def test_fault_has_an_exception_with_path_and_offset(reason: str) -> None:
+    error = capture_error("dir/a.pcap", stats_of(reason))
+    expected = CLASS_OF_STATUS[FAULTS[reason][0]]
+    if reason == "unsupported_linktype":
+        expected = errors.UnsupportedLinkTypeError
+    assert type(error) is expected
+    assert (error.path, error.offset_bytes, error.reason) == ("dir/a.pcap", 4711, reason)
+    assert error.exit_code == 1
+
+
+@pytest.mark.parametrize("reason", STOPPING)
+def test_message_is_one_line_with_path_text_and_offset(reason: str) -> None:
+    message = fault_message("dir/a.pcap", stats_of(reason, records=1234))
+    assert message.startswith(f"dir/a.pcap: {FAULTS[reason][1]}")
+    assert f"({reason}) at byte 4711" in message
+    assert message.endswith("1,234 packets before it kept")
+    assert "\n" not in message
+
+
+def test_every_fault_is_shown_by_a_capture() -> None:
+    assert sorted(SHOWN_BY) == STOPPING
+
+
+@pytest.mark.parametrize("reason", STOPPING)
+def test_scan_raises_after_the_packets_before_the_fault(
+    reason: str, tmp_path: Path
+) -> None:
+    data, offset = SHOWN_BY[reason]
+    path = tmp_path / "a.pcap"
+    path.write_bytes(data)
+    scan = fastflow.scan(path, columns=["dst_port"])
+    batches = iter(scan)
+    ports = []
+    with pytest.raises(errors.CaptureError) as caught:
+        while True:
+            ports += next(batches)["dst_port"].to_pylist()
+    assert caught.value.reason == reason
+    assert caught.value.path == str(path)
+    if offset is not None:
+        assert caught.value.offset_bytes == offset
+        assert ports == [23] * (offset == len(GOOD))
+    assert scan.stats is not None
+    assert scan.stats.records == len(ports)
+
+
+def test_complete_capture_has_no_exception() -> None:
+    complete = stats_of("truncated_record", reason=None)
+    with pytest.raises(errors.InternalError):
+        fault_message("a.pcap", complete)
+    assert list(fastflow.scan(io.BytesIO(GOOD)))[0].num_rows == 1
+
+
+def test_statuses_are_those_of_the_schema() -> None:
+    assert {status for status, _ in FAULTS.values()} <= set(get_args(Status))
+    assert {group for _, group, _ in _core.STATES} == {"counted", "uncounted"}
+
+
+def test_a_name_stands_in_one_list_only() -> None:
+    names = Counter(
+        name for names in names_of_trouble().values() for name, _, _ in names
+    )
+    assert [name for name, n in names.items() if n > 1] == []
+
+
+def test_every_name_is_explained_in_one_line() -> None:
+    for names in names_of_trouble().values():
+        for name, _, text in names:
+            assert name == name.lower()
+            assert text
+            assert text.isascii()
+            assert "\n" not in text
+
+
+def test_every_exception_is_public() -> None:
+    classes = [
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.FastflowError)
+    ]
+    assert [name for name in classes if getattr(fastflow, name, None) is None] == []
+    assert set(classes) <= set(fastflow.__all__)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        ([], 0),
+        (["complete"], 0),
+        (["complete", "duplicate", "skipped"], 0),
+        (["complete", "truncated"], 3),
+        (["damaged"], 3),
+        (["complete", "rejected"], 3),
+        (["duplicate", "rejected"], 3),
+        (["rejected"], 1),
+        (["rejected", "skipped"], 1),
+    ],
+)
+def test_exit_code(statuses: list[str], code: int) -> None:
+    assert errors.exit_code(statuses) == code

@@ -26,8 +26,8 @@ from fastflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from fastflow.pipeline import reduce
     from fastflow.packets import scan
+    from fastflow.pipeline import reduce
     from fastflow.store import Store
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Types of the compiled core; see native/fastflow/_core.pyx."""
 
-from typing import TypedDict
+from typing_extensions import Buffer, disjoint_base
 
-from typing_extensions import Buffer
+from fastflow.native_types import Field, Header, RowField
 
 HEADER_BYTES: int
 RECORD_MAX_BYTES: int
@@ -12,43 +12,20 @@ STATES: tuple[tuple[str, str, str], ...]
 REASONS: tuple[tuple[str, str, str], ...]
 FLAGS: tuple[tuple[str, str, str], ...]
 
-class Field(TypedDict):
-    name: str
-    arrow: str
-    unit: str
-    source: str
-    width_bytes: int
-    dictionary: str | None
-    layer: int
-    derived: bool
-
-class RowField(TypedDict):
-    name: str
-    arrow: str
-    width_bytes: int
-    dictionary: str | None
-
-class Header(TypedDict):
-    version: str
-    linktype: int
-    snaplen: int
-    nanoseconds: bool
-    swapped: bool
-
 def source_hash() -> str: ...
 def fields() -> list[Field]: ...
 def row_fields(grain: str) -> list[RowField]: ...
 
+@disjoint_base
 class Lexicon:
     def __new__(cls, seed: int) -> Lexicon: ...
     def clear(self) -> None: ...
     def size(self, name: str) -> int: ...
     def texts(self, name: str) -> tuple[bytes, bytes]: ...
 
+@disjoint_base
 class Scanner:
-    def __new__(
-        cls, lexicon: Lexicon, ts_min_ns: int, ts_end_ns: int
-    ) -> Scanner: ...
+    def __new__(cls, lexicon: Lexicon, ts_min_ns: int, ts_end_ns: int) -> Scanner: ...
     @property
     def lexicon(self) -> Lexicon: ...
     def open(self, head: Buffer) -> None: ...
@@ -76,6 +53,7 @@ class Scanner:
     @property
     def header(self) -> Header: ...
 
+@disjoint_base
 class Tally:
     def __new__(cls, lexicon: Lexicon, seed: int) -> Tally: ...
     @property
@@ -87,6 +65,7 @@ class Tally:
     def signatures(self, codes: Buffer) -> None: ...
     def sources(self, begin: int, addresses: Buffer, versions: Buffer) -> None: ...
 
+@disjoint_base
 class Rollup:
     def __new__(cls, tally: Tally, countries: Buffer, sig_ranks: Buffer) -> Rollup: ...
     def count(self, grain: str) -> int: ...

@@ -33,7 +33,9 @@ def _text(column: pa.Array, name: str, versions: pa.Array | None) -> pa.Array:
         return column_to_text(column, versions)
     if pa.types.is_timestamp(column.type):
         # "2020-08-01 00:00:00.000000000Z" but for the letter between date and time.
-        return pc.replace_substring(column.cast(pa.string()), " ", "T", max_replacements=1)
+        return pc.replace_substring(
+            column.cast(pa.string()), " ", "T", max_replacements=1
+        )
     if pa.types.is_dictionary(column.type):
         return column.dictionary_decode()
     return column

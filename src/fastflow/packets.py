@@ -43,6 +43,9 @@ _DICTIONARY_ENTRIES = 1 << 16
 #: 1990-01-01 <= time < 2100-01-01, nanoseconds since 1970 UTC.
 PLAUSIBLE_NS = (631_152_000 * 10**9, 4_102_444_800 * 10**9)
 
+#: Takes a number of bytes read since the last call.
+Progress = Callable[[int], None]
+
 _FAULTS = {name: (status, text) for name, status, text in _core.FAULTS}
 
 #: Faults that say that a file is of no format known here.
@@ -102,7 +105,9 @@ class Reader:
     plausible_ns : (int, int)
         Plausible times, the second exclusive, nanoseconds since 1970 UTC.
     on_bytes : callable or None
-        Called with each run of new decompressed bytes.
+        Called with each run of new decompressed bytes, a memoryview valid meanwhile.
+    progress : callable or None
+        Called with the number of bytes read from the file since the last call.
     """
 
     def __init__(
@@ -113,11 +118,14 @@ class Reader:
         plausible_ns: tuple[int, int] = PLAUSIBLE_NS,
         block_bytes: int = BLOCK_BYTES,
         on_bytes: Callable[[memoryview], object] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.scanner = _core.Scanner(lexicon, *plausible_ns)
         self.stream = stream
         self._blocks = Blocks(stream, block_bytes, _core.RECORD_MAX_BYTES, on_bytes)
         self._is_at_end = False
+        self._progress = progress
+        self._n_reported_bytes = 0
 
     def open(self) -> str | None:
         """Read the file header; return the fault that rejects the capture, or None."""
@@ -153,6 +161,10 @@ class Reader:
 
     def _read(self) -> bool:
         self._is_at_end = self._is_at_end or not self._blocks.read()
+        if self._progress is not None:
+            n_read_bytes = self.stream.n_read_bytes
+            self._progress(n_read_bytes - self._n_reported_bytes)
+            self._n_reported_bytes = n_read_bytes
         return not self._is_at_end
 
     def stats(self) -> ScanStats:
@@ -200,7 +212,7 @@ class Scan:
         batch_rows: int,
         block_bytes: int,
         strict: bool,
-        on_bytes: Callable[[memoryview], object] | None,
+        progress: Progress | None,
     ) -> None:
         self.columns = check_columns(columns)
         self.schema = packet_schema(columns)
@@ -210,7 +222,7 @@ class Scan:
         self._batch_rows = batch_rows
         self._block_bytes = block_bytes
         self._strict = strict
-        self._on_bytes = on_bytes
+        self._progress = progress
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield record batches of 1 to batch_rows packets."""
@@ -221,7 +233,7 @@ class Scan:
                 stream,
                 lexicon,
                 block_bytes=self._block_bytes,
-                on_bytes=self._on_bytes,
+                progress=self._progress,
             )
             if reader.open() is None:
                 batches = _Batches(reader, self._native_columns(), self._batch_rows)
@@ -325,7 +337,7 @@ def scan(
     batch_rows: int = BATCH_ROWS,
     block_bytes: int = BLOCK_BYTES,
     strict: bool = True,
-    on_bytes: Callable[[memoryview], object] | None = None,
+    progress: Progress | None = None,
 ) -> Scan:
     """Decode a capture into Arrow record batches.
 
@@ -346,8 +358,8 @@ def scan(
     strict : bool
         Raise once every packet before the damage has been yielded; otherwise end
         quietly, and `stats` tells.
-    on_bytes : callable or None
-        Called with each run of decompressed bytes, a memoryview valid meanwhile.
+    progress : callable or None
+        Called with the number of bytes read from the file since the last call.
 
     Returns
     -------
@@ -376,7 +388,7 @@ def scan(
         batch_rows=batch_rows,
         block_bytes=block_bytes,
         strict=strict,
-        on_bytes=on_bytes,
+        progress=progress,
     )
 
 

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from fastflow._version import __version__
 from fastflow.errors import ConfigError, exit_code
-from fastflow.packets import UNKNOWN_FORMAT, Reader, ScanStats
+from fastflow.packets import UNKNOWN_FORMAT, Progress, Reader, ScanStats
 from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
 from fastflow.sources.stream import ByteStream, open_stream
@@ -28,8 +28,6 @@ _COMMIT_INPUTS = 256
 _COMMIT_ROWS = 4_000_000
 
 _PARENT = "{parent}"
-
-Progress = Callable[[int], None]
 
 
 @dataclass
@@ -190,16 +188,19 @@ class _Reducer:
 
     def _reduce(self, capture: Found, sensor: str, stream: ByteStream) -> Reduced:
         tally = HourlyTally()
-        digest = _Digest(stream, self._progress)
+        digest = _Digest()
         reader = Reader(
             stream,
             tally.lexicon,
             plausible_ns=self._plausible_ns,
             on_bytes=digest.update,
+            progress=self._progress,
         )
         fault = reader.open()
         if fault in UNKNOWN_FORMAT and not capture.is_named:
-            return _without_rows(_record(capture, sensor, "", reader.stats(), "skipped"))
+            return _without_rows(
+                _record(capture, sensor, "", reader.stats(), "skipped")
+            )
         if fault is None:
             tally.add(reader)
         reader.drain()
@@ -215,10 +216,7 @@ class _Reducer:
 class _Digest:
     """The identity of a capture: size and BLAKE3 hash of its decompressed bytes."""
 
-    def __init__(self, stream: ByteStream, progress: Progress | None) -> None:
-        self._stream = stream
-        self._progress = progress
-        self._n_reported = 0
+    def __init__(self) -> None:
         self._n_bytes = 0
         self._hash = blake3()
 
@@ -226,9 +224,6 @@ class _Digest:
         """Take in the next bytes."""
         self._hash.update(data)
         self._n_bytes += len(data)
-        if self._progress is not None:
-            self._progress(self._stream.n_read_bytes - self._n_reported)
-            self._n_reported = self._stream.n_read_bytes
 
     def input_id(self, stats: ScanStats, sensor: str, path: str) -> str:
         """Return the id; captures without packets differ by sensor and path."""

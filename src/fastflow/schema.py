@@ -15,10 +15,9 @@ import pyarrow as pa
 
 from fastflow import _core
 from fastflow.errors import ConfigError
+from fastflow.native_types import Field
 
-Status = Literal[
-    "complete", "truncated", "damaged", "rejected", "duplicate", "skipped"
-]
+Status = Literal["complete", "truncated", "damaged", "rejected", "duplicate", "skipped"]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -38,7 +37,7 @@ _ARROW_TYPES = {
 COUNTRY = pa.field("country", pa.dictionary(pa.int32(), pa.string()))
 
 #: Every packet column of the native table, by name, in its order.
-FIELDS: dict[str, _core.Field] = {field["name"]: field for field in _core.fields()}
+FIELDS: dict[str, Field] = {field["name"]: field for field in _core.fields()}
 
 #: What a scan yields unless it is told otherwise.
 DEFAULT_COLUMNS = tuple(name for name, f in FIELDS.items() if not f["derived"])
@@ -91,6 +90,7 @@ def _packet_field(name: str) -> pa.Field:
     field = FIELDS[name]
     kind = arrow_type(field["arrow"], field["dictionary"])
     return pa.field(name, kind, nullable=bool(field["layer"]))
+
 
 _CELL = [
     pa.field("hour", TIMESTAMP, nullable=False),

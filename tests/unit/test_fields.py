@@ -26,7 +26,7 @@ PACKETS = {
     "syn": (
         "01000000",
         # 2020-08-26 12:00:00.000123 UTC, 70 bytes of 71
-        "c050465f 7b000000 46000000 47000000",
+        "c04e465f 7b000000 46000000 47000000",
         "020000000002 020000000001 8100 2064 0800"
         # IPv4, 5 words, DSCP 46 ECN 0, 53 bytes, id 7238, DF, TTL 113, TCP
         "45 b8 0035 1c46 4000 71 06 0000 cb007105 c6120001"
@@ -38,20 +38,20 @@ PACKETS = {
     # The last piece of a fragmented ICMP packet: no ICMP header here.
     "fragment": (
         "65000000",
-        "c050465f 00000000 18000000 18000000",
+        "c04e465f 00000000 18000000 18000000",
         # more than 20 bytes, fragment offset 185 words of 8 bytes
         "45 00 0018 0001 00b9 40 01 0000 cb007105 c6120001 00000000",
     ),
     # Port unreachable, with what it is about.
     "unreachable": (
         "65000000",
-        "c050465f 00000000 20000000 20000000",
+        "c04e465f 00000000 20000000 20000000",
         "45 00 0020 0001 0000 40 01 0000 cb007105 c6120001 03 03 0000 00000000 45000000",
     ),
     # IPv6 SYN+ACK behind a hop-by-hop header, without options.
     "syn_ack6": (
         "65000000",
-        "c050465f 00000000 44000000 44000000",
+        "c04e465f 00000000 44000000 44000000",
         # traffic class 0xa3, flow 0, 28 bytes, hop-by-hop, hop limit 57
         "6a300000 001c 00 39 20010db8000000000000000000000005 "
         "20010db8000000000000000000000009"
@@ -61,13 +61,13 @@ PACKETS = {
     # ARP: nothing above the link layer.
     "arp": (
         "01000000",
-        "c050465f 00000000 0e000000 0e000000",
+        "c04e465f 00000000 0e000000 0e000000",
         "ffffffffffff 020000000001 0806",
     ),
     # TCP with a data offset of four words: options unknown.
     "bad_doff": (
         "65000000",
-        "c050465f 00000000 28000000 28000000",
+        "c04e465f 00000000 28000000 28000000",
         "45 00 0028 0001 0000 40 06 0000 cb007105 c6120001"
         "d431 0017 00000001 00000000 40 02 0400 0000 0000",
     ),

@@ -66,7 +66,9 @@ def _facts(path: str, is_named: bool) -> dict[str, Any]:
         "linktype_name": _LINKTYPE_NAMES.get(linktype) if linktype else None,
         "snaplen": header.get("snaplen"),
         "time_unit": ("ns" if header["nanoseconds"] else "us") if header else None,
-        "byte_order": ("swapped" if header["swapped"] else "native") if header else None,
+        "byte_order": ("swapped" if header["swapped"] else "native")
+        if header
+        else None,
         "first_packet": _iso(stats.first_ts_ns),
         "last_packet": _iso(stats.last_ts_ns),
         "records": stats.records,

@@ -56,7 +56,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     \b
     fastflow reduce captures/ --store counts/ --sensor tokyo-1
     fastflow top --store counts/ --by port --period 2020-Q3
-    """
+    """  # noqa: D301
     ctx.obj = debug
 
 
@@ -75,7 +75,7 @@ def main() -> None:
     except BrokenPipeError:
         # The reader closed the pipe (`| head`): nothing is wrong. Keep the
         # interpreter from flushing into it again at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         code = 0
     except FastflowError as error:
         if debug:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -72,13 +68,13 @@ def command(
     fastflow reduce captures/ --store counts/ --sensor tokyo-1
     fastflow reduce 'archive/*/2020-08-*.pcap.gz' --store counts/ --sensor '{parent}'
     """  # noqa: D301
-    from fastflow.cli.progress import load_with_progress
+    from fastflow.cli.progress import bytes_bar, load_with_progress
     from fastflow.pipeline import reduce
     from fastflow.sources.find import find_captures
 
     names = [found.path for found in find_captures(captures)]
     table = load_with_progress(geo)
-    with _bytes_bar(names) as progress:
+    with bytes_bar("reduce", names) as progress:
         report = reduce(
             captures,
             store_url,
@@ -94,33 +90,6 @@ def command(
     else:
         _print_report(report)
     ctx.exit(report.exit_code)
-
-
-@contextmanager
-def _bytes_bar(paths: list[str]) -> Iterator[Callable[[int], None] | None]:
-    """Show bytes, rate and time left on stderr if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    total = sum(Path(path).stat().st_size for path in paths if Path(path).is_file())
-    columns = (
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reduce", total=total or None)
-        yield lambda n_bytes: bar.advance(task, n_bytes)
 
 
 def _say_faults(report: ReduceReport) -> None:

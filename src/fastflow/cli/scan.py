@@ -12,6 +12,7 @@ from fastflow.errors import exit_code
 
 if TYPE_CHECKING:
     from fastflow.packet_files import PacketWriter
+    from fastflow.packets import Scan
     from fastflow.sources.find import Found
     from fastflow.stages.country import CountryTable
 
@@ -60,7 +61,9 @@ def command(
     """  # noqa: D301
     if as_json and output == "-":
         raise click.UsageError("--json prints a summary on stdout; say -o FILE too")
+    from fastflow.cli.progress import bytes_bar
     from fastflow.packet_files import format_of, open_writer
+    from fastflow.packets import scan
     from fastflow.schema import DEFAULT_COLUMNS, packet_schema
     from fastflow.sources.find import find_captures
 
@@ -68,8 +71,16 @@ def command(
     schema = packet_schema(names)
     found = find_captures(captures)
     table = _country_table(names, geo)
-    with open_writer(output, format_of(output, file_format), schema) as writer:
-        inputs = [_scan(capture, names, table, writer) for capture in found]
+    paths = [capture.path for capture in found]
+    with (
+        open_writer(output, format_of(output, file_format), schema) as writer,
+        bytes_bar("scan", paths) as progress,
+    ):
+        scans = [
+            scan(path, names, country_table=table, strict=False, progress=progress)
+            for path in paths
+        ]
+        inputs = [_write(*pair, writer) for pair in zip(found, scans, strict=True)]
     if as_json:
         print_json({"inputs": inputs, "records": sum(i["records"] for i in inputs)})
     ctx.exit(exit_code(one["status"] for one in inputs))
@@ -83,16 +94,10 @@ def _country_table(names: tuple[str, ...], geo: str | None) -> CountryTable | No
     return load_with_progress(geo)
 
 
-def _scan(
-    capture: Found,
-    names: tuple[str, ...],
-    table: CountryTable | None,
-    writer: PacketWriter,
-) -> dict[str, Any]:
+def _write(capture: Found, packets: Scan, writer: PacketWriter) -> dict[str, Any]:
     """Write a capture's packets; return what became of it."""
-    from fastflow.packets import UNKNOWN_FORMAT, fault_message, scan
+    from fastflow.packets import UNKNOWN_FORMAT, fault_message
 
-    packets = scan(capture.path, names, country_table=table, strict=False)
     batches = iter(packets)
     while True:
         try:

@@ -69,7 +69,8 @@ def _expand(name: str) -> Iterator[Found]:
 
 
 def _glob(pattern: str) -> Iterator[Found]:
-    matches = sorted(glob.glob(pattern, recursive=True))
+    # Path.glob takes no absolute pattern.
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     if not matches:
         raise ConfigError(f"{pattern}: no file matches; quote a glob, or check it")
     for match in matches:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from isal import igzip_lib
 
@@ -17,6 +17,10 @@ _INPUT_BYTES = 1 << 18
 #: Output of one call. The library withholds what a call had produced before it met
 #: damage; small slices keep the loss within what `_salvage` looks at byte by byte.
 _SLICE_BYTES = 1 << 14
+
+
+#: The library's types declare it an instance.
+_Damage = cast("type[Exception]", igzip_lib.IsalError)
 
 
 def _new_member() -> igzip_lib.IgzipDecompressor:
@@ -82,7 +86,7 @@ class GzipStream:
                 break
             try:
                 self._rest = self._member.decompress(self._input, _SLICE_BYTES)
-            except igzip_lib.IsalError:
+            except _Damage:
                 self._rest = self._salvage()
                 self._end("compressed_corrupt")
                 return bool(self._rest)
@@ -125,7 +129,7 @@ class GzipStream:
         return True
 
     def _salvage(self) -> bytes:
-        """Decompress the damaged member again, byte by byte from the last good slice."""
+        """Decompress the damaged member anew, byte by byte from the last good slice."""
         if self._path is None:
             return b""
         saved = bytearray()
@@ -143,6 +147,6 @@ class GzipStream:
                     n_good += len(piece) if left else 0
                     if not piece and (member.eof or (member.needs_input and not data)):
                         break
-            except igzip_lib.IsalError:
+            except _Damage:
                 pass
         return bytes(saved)

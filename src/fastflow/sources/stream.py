@@ -63,9 +63,9 @@ class PlainStream:
             buffer[:n] = self._head[:n]
             self._head = self._head[n:]
             return n
-        n = self._file.readinto(buffer)  # type: ignore[attr-defined]
-        self.n_read_bytes += n
-        return n
+        n_new: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self.n_read_bytes += n_new
+        return n_new
 
     def close(self) -> None:
         """Let go of the file."""
@@ -95,7 +95,7 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, Path | N
         return sys.stdin.buffer, None
     path = Path(source)
     file = path.open("rb", buffering=0)
-    return file, path if path.is_file() else None  # type: ignore[return-value]
+    return file, path if path.is_file() else None
 
 
 def _read_head(file: BinaryIO, n_bytes: int) -> bytes:

@@ -55,7 +55,8 @@ class HourlyTally:
         version and source; texts are dictionary-encoded.
         """
         signatures, ranks = self._signatures()
-        rollup = _core.Rollup(self._tally, self._countries(country_table), ranks)
+        countries = self._countries(country_table)
+        rollup = _core.Rollup(self._tally, countries.data, ranks.data)
         texts = {
             "signatures": signatures,
             "countries": pa.array(country_table.codes[1:], pa.string()),
@@ -70,7 +71,7 @@ class HourlyTally:
     def _signatures(self) -> tuple[pa.Array, npt.NDArray[np.uint32]]:
         """Return the signatures, sorted, and each cell's rank from 1; 0 is none's."""
         codes = np.empty(self._tally.n_cells, np.uint32)
-        self._tally.signatures(codes)
+        self._tally.signatures(codes.data)
         texts = string_array(*self.lexicon.texts("signatures"))
         order = pc.array_sort_indices(texts)
         ranks = np.zeros(len(texts) + 1, np.uint32)
@@ -85,8 +86,8 @@ class HourlyTally:
             n = min(_LOOKUP_CELLS, n_cells - begin)
             addresses = np.empty(n * 16, np.uint8)
             versions = np.empty(n, np.uint8)
-            self._tally.sources(begin, addresses, versions)
-            countries[begin : begin + n] = table.lookup(addresses, versions)
+            self._tally.sources(begin, addresses.data, versions.data)
+            countries[begin : begin + n] = table.lookup(addresses.data, versions.data)
         return countries
 
 

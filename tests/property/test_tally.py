@@ -1,0 +1,173 @@
+"""The native tally equals the slow counter; merging it is a law."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import builders as b
+import reference
+from fastflow.packets import Reader
+from fastflow.sources.stream import open_stream
+from fastflow.stages.tally import HourlyTally
+from strategies import Capture, capture_parts, captures
+
+Rows = list[dict[str, Any]]
+
+RELAXED = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
+CELL = ("hour", "proto", "dst_port", "icmp_type", "country", "traffic", "signature")
+
+
+def code_of(address: bytes) -> str:
+    """Put addresses into two countries by their last bit."""
+    return "JP" if address[15] & 1 else "NZ"
+
+
+class TwoCountries:
+    """Stands in for a country table; agrees with `code_of`."""
+
+    codes = ("", "JP", "NZ")
+
+    def lookup(self, addresses: Any, versions: Any) -> Any:
+        rows = np.frombuffer(addresses, np.uint8).reshape(-1, 16)
+        versions = np.frombuffer(versions, np.uint8)
+        codes = (2 - (rows[:, 15] & 1)).astype(np.uint16)
+        codes[(rows[:, :12] == MAPPED).all(axis=1) & (versions == 6)] = 0
+        return codes
+
+
+def tally_of(data: bytes, block_bytes: int = 1 << 16) -> HourlyTally:
+    tally = HourlyTally()
+    stream = open_stream(io.BytesIO(data))
+    reader = Reader(stream, tally.lexicon, block_bytes=block_bytes)
+    if reader.open() is None:
+        tally.add(reader)
+    return tally
+
+
+def tables_of(tally: HourlyTally) -> tuple[pa.Table, pa.Table]:
+    table: Any = TwoCountries()
+    counts, sources = tally.rows(table, "lab", "id")
+    counts.validate(full=True)
+    sources.validate(full=True)
+    return counts, sources
+
+
+def same(left: HourlyTally, right: HourlyTally) -> bool:
+    """Whether two tallies give the same rows in the same order."""
+    pairs = zip(tables_of(left), tables_of(right), strict=True)
+    return all(plain(ours) == plain(theirs) for ours, theirs in pairs)
+
+
+def plain(table: pa.Table) -> Rows:
+    hours = table["hour"].cast(pa.int64())
+    return table.set_column(0, "hour", hours).to_pylist()
+
+
+def expected(data: bytes) -> tuple[Rows, Rows]:
+    """What the reference counts, as rows of the store's columns."""
+    result = reference.decode_capture(data)
+    counts, sources, *_ = reference.tally(result, country=code_of)
+    constant = {"sensor": "lab", "tool": None, "input": "id"}
+
+    def row(key: tuple[Any, ...], value: dict[str, Any]) -> dict[str, Any]:
+        cell = dict(zip((*CELL, "src", "ip_version"), key, strict=False))
+        return {**cell, "hour": cell["hour"] // 1000, **constant, **value}
+
+    return (
+        [row(key, value) for key, value in counts.items()],
+        [row(key, value) for key, value in sources.items()],
+    )
+
+
+def unordered(rows: Rows) -> list[str]:
+    return sorted(repr(sorted(row.items())) for row in rows)
+
+
+@RELAXED
+@given(captures(), st.integers(1, 400))
+def test_tally_equals_the_reference(data: bytes, block_bytes: int) -> None:
+    counts, sources = tables_of(tally_of(data, block_bytes))
+    expected_counts, expected_sources = expected(data)
+    assert unordered(plain(counts)) == unordered(expected_counts)
+    assert unordered(plain(sources)) == unordered(expected_sources)
+
+
+@RELAXED
+@given(capture_parts(), st.data())
+def test_merging_any_split_in_any_order_changes_nothing(
+    capture: Capture, data: st.DataObject
+) -> None:
+    # Where a record's lengths mislead the reader, a later part begins afresh.
+    assume(reference.decode_capture(capture.data).records == len(capture.offsets))
+    parts = split(capture, data.draw(st.integers(0, 2)))
+    parts = data.draw(st.permutations(parts))
+    merged = HourlyTally()
+    for part in parts:
+        merged.merge(tally_of(part))
+    assert same(merged, tally_of(capture.data))
+
+
+@RELAXED
+@given(captures(), captures(), captures())
+def test_merge_is_associative_and_commutative(
+    one: bytes, two: bytes, three: bytes
+) -> None:
+    left = tally_of(one)
+    left.merge(tally_of(two))
+    left.merge(tally_of(three))
+    inner = tally_of(three)
+    inner.merge(tally_of(two))
+    right = HourlyTally()
+    right.merge(inner)
+    right.merge(tally_of(one))
+    assert same(left, right)
+
+
+def split(capture: Capture, n_cuts: int) -> list[bytes]:
+    """Cut a capture between records into captures of their own."""
+    ends = [*capture.offsets[1:], len(capture.data)]
+    records = [capture.data[a:b] for a, b in zip(capture.offsets, ends, strict=False)]
+    header = capture.data[:24]
+    step = len(records) // (n_cuts + 1) + 1
+    groups = [records[i : i + step] for i in range(0, len(records), step)]
+    return [header + b"".join(group) for group in groups] or [header]
+
+
+def many_cells(n_packets: int, n_hours: int) -> bytes:
+    """A capture of more cells than the index begins with, its hours interleaved."""
+    builder = b.PcapBuilder()
+    for i in range(n_packets):
+        source = (0x0B000000 + i * 7919 % 9973).to_bytes(4, "big")
+        options = [b"", b.mss(), b.mss() + b.nop() + b.wscale(i % 5)][i % 3]
+        segment = b.tcp(src_port=1024 + i % 3, dst_port=i % 50, options=options)
+        frame = b.ethernet(b.ipv4(segment, src=source))
+        hour = i * n_hours // n_packets if i % 11 else i % n_hours
+        builder.add(frame, sec=1_600_000_000 + 3600 * hour)
+    return builder.build()
+
+
+def test_growing_tables_and_hours_out_of_order_change_nothing() -> None:
+    data = many_cells(30_000, 5)
+    counts, sources = tables_of(tally_of(data))
+    expected_counts, expected_sources = expected(data)
+    assert unordered(plain(counts)) == unordered(expected_counts)
+    assert unordered(plain(sources)) == unordered(expected_sources)
+    assert sources["packets"].to_numpy().sum() == 30_000
+
+
+def test_rows_are_sorted_by_the_cell() -> None:
+    _, sources = tables_of(tally_of(many_cells(3_000, 3)))
+    keys = [
+        (row["hour"], row["proto"], row["traffic"], row["dst_port"] or -1)
+        for row in plain(sources)
+    ]
+    assert keys == sorted(keys)

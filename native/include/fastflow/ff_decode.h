@@ -133,8 +133,7 @@ FF_INLINE void ff_decode_network(ff_span s, enum ff_net net, ff_view *v,
         return;
     }
     unsigned version = s.p[0] >> 4;
-    if (FF_UNLIKELY((net == FF_NET_ANY_IP && version != 4 && version != 6) ||
-                    (net != FF_NET_ANY_IP && version != (unsigned)net))) {
+    if (FF_UNLIKELY(!((unsigned)net >> version & 1))) {
         ff_view_fault(v, FF_STATE_bad_ip_version);
         return;
     }
@@ -145,12 +144,12 @@ FF_INLINE void ff_decode_network(ff_span s, enum ff_net net, ff_view *v,
         ff_view_fault(v, state);
         return;
     }
-    flags[FF_FLAG_snap_truncated] += v->ip_len_bytes > s.n;
+    if (FF_UNLIKELY(v->ip_len_bytes > s.n)) flags[FF_FLAG_snap_truncated]++;
     t.wire_bytes = v->ip_len_bytes - (size_t)(t.s.p - s.p);
     if (FF_LIKELY(version == 4)) {
         t.more_fragments = ff_ipv4_more_fragments(s.p);
-        flags[FF_FLAG_frag] += t.more_fragments || v->frag_bytes;
-        flags[FF_FLAG_ip_len_zero] += ff_ipv4_total_bytes(s.p) == 0;
+        if (FF_UNLIKELY(t.more_fragments || v->frag_bytes)) flags[FF_FLAG_frag]++;
+        if (FF_UNLIKELY(ff_ipv4_total_bytes(s.p) == 0)) flags[FF_FLAG_ip_len_zero]++;
     } else {
         flags[FF_FLAG_ip_len_zero] +=
             ff_ipv6_payload_bytes(s.p) == 0 && v->ip_len_bytes > FF_IPV6_HEADER_BYTES;

@@ -20,8 +20,13 @@ enum ff_linktype {
     FF_LINKTYPE_IPV6 = 229
 };
 
-/* What the link header announces. */
-enum ff_net { FF_NET_OTHER = 0, FF_NET_ANY_IP = 1, FF_NET_IPV4 = 4, FF_NET_IPV6 = 6 };
+/* What the link header announces: a set of IP versions. */
+enum ff_net {
+    FF_NET_OTHER = 0,
+    FF_NET_IPV4 = 1 << 4,
+    FF_NET_IPV6 = 1 << 6,
+    FF_NET_ANY_IP = FF_NET_IPV4 | FF_NET_IPV6
+};
 
 static inline bool ff_link_is_supported(uint16_t linktype) {
     switch (linktype) {

@@ -76,9 +76,10 @@ FF_INLINE void ff_record_view(ff_scan *scan, const ff_record *r, ff_view *v) {
     v->layers |= FF_BIT(TS);
     /* 2^32 seconds and as many sub-seconds stay far below 2^63 ns. */
     v->ts_ns = (int64_t)r->sec * 1000000000 + (int64_t)r->frac * file->ns_per_frac;
-    scan->flags[FF_FLAG_subsec_out_of_range] += r->frac >= file->frac_per_sec;
-    scan->flags[FF_FLAG_caplen_gt_snaplen] +=
-        r->caplen > file->snaplen && file->snaplen > 0;
+    if (FF_UNLIKELY(r->frac >= file->frac_per_sec))
+        scan->flags[FF_FLAG_subsec_out_of_range]++;
+    if (FF_UNLIKELY(r->caplen > file->snaplen) && file->snaplen > 0)
+        scan->flags[FF_FLAG_caplen_gt_snaplen]++;
     if (FF_UNLIKELY(r->wirelen < r->caplen)) {
         scan->flags[r->wirelen ? FF_FLAG_len_lt_caplen : FF_FLAG_len_zero]++;
         if (r->wirelen == 0) v->wirelen_bytes = r->caplen;

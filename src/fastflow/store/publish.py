@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +98,12 @@ def write_batch(root: Path, batch: Sequence[Reduced]) -> list[DataFile]:
             pa.Table.from_pylist([r.record.to_row() for r in ordered], schema=INPUTS)
         ],
     }
-    with os_errors(root):
-        return [
-            _write(root, kind, stem, table)
-            for kind, tables in rows.items()
-            if (table := _join(tables, KINDS[kind])).num_rows
-        ]
+    joined = {kind: _join(tables, KINDS[kind]) for kind, tables in rows.items()}
+    wanted = {kind: table for kind, table in joined.items() if table.num_rows}
+    # Encoding runs without the GIL, so that the files are made at the same time.
+    with os_errors(root), ThreadPoolExecutor(len(KINDS)) as pool:
+        jobs = [pool.submit(_write, root, kind, stem, t) for kind, t in wanted.items()]
+        return [job.result() for job in jobs]
 
 
 def _join(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:

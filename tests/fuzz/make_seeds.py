@@ -1,7 +1,9 @@
-"""Write seeds for the fuzzer: `python tests/fuzz/make_seeds.py DIRECTORY`.
+"""Write seeds for the fuzzer: `python tests/fuzz/make_seeds.py DIRECTORY [--cuts]`.
 
 A seed is a small capture. Together they have every magic, byte order, link type,
-protocol and option that the decoder knows, and a few things that are wrong.
+protocol and option that the decoder knows, and a few things that are wrong. With
+`--cuts`, write each packet cut after each of its bytes instead: where the last byte of
+a capture is, a reader that wants one more is found out.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ def packets() -> dict[str, bytes]:
     return {
         "syn": b.ipv4(b.tcp()),
         "syn_options": b.ipv4(b.tcp(options=options + b.eol() * 2)),
+        "mss_cut": b.ipv4(b.tcp(options=b.nop() + b"\x02\x04\x05")),
+        "wscale_cut": b.ipv4(b.tcp(options=b.nop() * 2 + b"\x03\x03")),
         "syn_bad_option": b.ipv4(b.tcp(options=b.option(2, b"\0\0", length=1))),
         "syn_ack": b.ipv4(b.tcp(flags=b.SYN | b.ACK, ack=2)),
         "rst": b.ipv4(b.tcp(flags=b.RST)),
@@ -78,6 +82,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
                 builder.add(frame, frac=999_999).add(frame, wirelen=1500)
                 name = f"{magic:08x}_{byteorder}_{version[1]}"
                 yield name, builder.build()
+    yield "vlan_cut", b.capture(b.ethernet(b"\0\5", ethertype=b.TPID_VLAN))
     yield "vlan", b.capture(b.tagged(known["syn"], vids=(5, 6)))
     yield "qinq", b.capture(b.qinq(known["udp"]))
     yield "too_many_vlan", b.capture(b.tagged(known["syn"], vids=(1,) * 9))
@@ -93,12 +98,25 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield "empty", b""
 
 
-def main(directory: Path) -> None:
+def cuts() -> Iterator[tuple[str, bytes]]:
+    """Yield every packet, cut after each of its bytes, as the end of a capture."""
+    frames = {name: b.ethernet(packet) for name, packet in packets().items()}
+    for name, packet in packets().items():
+        if packet[0] >> 4 == 6:
+            frames[name] = b.ethernet(packet, ethertype=b.ETHERTYPE_IPV6)
+    frames["vlan"] = b.tagged(packets()["syn"], vids=(5, 6))
+    for name, frame in frames.items():
+        for size in range(len(frame)):
+            cut = b.pcap_record(frame[:size], wirelen=len(frame))
+            yield f"{name}_{size:03}", b.pcap_header() + cut
+
+
+def main(directory: Path, *, only_cuts: bool) -> None:
     """Write every seed as a file of its own."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, data in seeds():
+    for name, data in cuts() if only_cuts else seeds():
         (directory / f"{name}.pcap").write_bytes(data)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), only_cuts="--cuts" in sys.argv[2:])

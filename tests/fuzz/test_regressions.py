@@ -1,4 +1,4 @@
-"""The fuzz target without a fuzzer: seeds and past crashes, replayed under sanitizers."""
+"""The fuzz target without a fuzzer: seeds and past crashes, under sanitizers."""
 
 from __future__ import annotations
 
@@ -51,12 +51,9 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module")
-def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    directory = tmp_path_factory.mktemp("seeds")
-    subprocess.run(
-        [sys.executable, str(HERE / "make_seeds.py"), str(directory)], check=True
-    )
+def make_seeds(directory: Path, *options: str) -> list[Path]:
+    command = [sys.executable, str(HERE / "make_seeds.py"), str(directory), *options]
+    subprocess.run(command, check=True)
     return sorted(directory.iterdir())
 
 
@@ -71,25 +68,30 @@ def run(replay: Path, files: list[Path]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_seeds_hold_every_invariant(replay: Path, seeds: list[Path]) -> None:
+def test_seeds_hold_every_invariant(replay: Path, tmp_path: Path) -> None:
+    seeds = make_seeds(tmp_path)
     assert len(seeds) > 50
     done = run(replay, seeds)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def test_no_packet_is_read_beyond_its_last_byte(replay: Path, tmp_path: Path) -> None:
+    cuts = make_seeds(tmp_path, "--cuts")
+    assert len(cuts) > 1000
+    done = run(replay, cuts)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def test_every_truncation_of_a_capture(replay: Path, tmp_path: Path) -> None:
+    make_seeds(tmp_path / "seeds")
+    data = (tmp_path / "seeds" / "extensions.pcap").read_bytes()
+    for size in range(len(data)):
+        (tmp_path / f"{size:04}.pcap").write_bytes(data[:size])
+    done = run(replay, sorted(tmp_path.glob("*.pcap")))
     assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_regressions_hold(replay: Path) -> None:
     """The harness prints each name before it reads the file."""
     done = run(replay, REGRESSIONS)
-    assert done.returncode == 0, done.stderr[-4000:]
-
-
-def test_every_truncation_of_a_seed(
-    replay: Path, seeds: list[Path], tmp_path: Path
-) -> None:
-    data = next(path for path in seeds if path.stem == "extensions").read_bytes()
-    files = []
-    for size in range(len(data)):
-        files.append(tmp_path / f"{size:04}")
-        files[-1].write_bytes(data[:size])
-    done = run(replay, files)
     assert done.returncode == 0, done.stderr[-4000:]

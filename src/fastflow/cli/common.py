@@ -57,7 +57,10 @@ def print_table(
         # A file or a pipe has no edge to wrap at.
         width = console.measure(table).maximum
         console = Console(highlight=False, width=max(width, 1))
-    console.print(table)
+    # Written here and not by rich, which ends the process where a pipe is closed.
+    with console.capture() as written:
+        console.print(table)
+    sys.stdout.write(written.get())
 
 
 def _cell(value: Any, grouped: bool) -> str:

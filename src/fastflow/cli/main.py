@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from typing import Any
 
 import click
 
@@ -23,6 +25,10 @@ COMMANDS = {
 }
 
 
+class ClosedPipeError(Exception):
+    """The reader of stdout closed it, as `| head` does: nothing is wrong."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module when it is needed, not before."""
 
@@ -37,6 +43,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"fastflow.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a closed pipe is told apart from other broken output."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # Click itself would end with 1.
+            raise ClosedPipeError from error
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
@@ -72,10 +86,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader closed the pipe (`| head`): nothing is wrong. Keep the
-        # interpreter from flushing into it again at exit.
-        sys.stdout = None
+    except (ClosedPipeError, BrokenPipeError):
+        # Keep the interpreter from flushing into the pipe again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except FastflowError as error:
         if debug:

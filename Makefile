@@ -20,6 +20,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 CC ?= cc
 CLANG ?= clang
+C_FILES := $(wildcard native/include/fastflow/*.h tests/fuzz/*.c benchmarks/*.c)
 HEADER_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror -Inative/include
 # Each of these that is there checks the headers.
 HEADER_COMPILERS ?= gcc clang
@@ -66,16 +67,18 @@ test: build ## run the tests
 test-all: lint headers typecheck test bench-check sanitize fuzz sdist-check ## everything the CI checks
 
 lint: $(STAMP) ## check style and spelling
-	ruff check .
-	ruff format --check .
-	cython-lint native/fastflow
-	clang-format --dry-run -Werror native/include/fastflow/*.h tests/fuzz/*.c benchmarks/*.c
-	codespell
+	@failed=; run() { echo "$$*"; "$$@" || failed=1; }; \
+	run ruff check .; \
+	run ruff format --check .; \
+	run cython-lint native/fastflow; \
+	run clang-format --dry-run -Werror $(C_FILES); \
+	run codespell --skip='*.csv,*.so,.venv,build,dist,demo,./tests/fuzz/corpus-local'; \
+	test -z "$$failed"
 
 format: $(STAMP) ## put the style right where a tool can
 	ruff check --fix .
 	ruff format .
-	clang-format -i native/include/fastflow/*.h tests/fuzz/*.c benchmarks/*.c
+	clang-format -i $(C_FILES)
 
 headers: ## compile each header alone, with the strictest warnings
 	@for compiler in $(HEADER_COMPILERS); do \

@@ -12,6 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fastflow/ff_hash.h"
+
+/* Now and then all keys get the same hash: whole keys must be compared. */
+static bool is_hash_weak;
+#define ff_hash4(a, b, c, d, seed) (is_hash_weak ? 0 : ff_hash4(a, b, c, d, seed))
+#define ff_hash_words(p, n, seed) (is_hash_weak ? 0 : ff_hash_words(p, n, seed))
+
 #include "fastflow/ff_rollup.h"
 
 #define CHECK(claim)                                                                   \
@@ -460,6 +467,7 @@ static ff_lexicon lexicons[2];
 static ff_tally tallies[2];
 
 static void begin_all(void) {
+    is_hash_weak = below(4) == 0;
     for (int i = 0; i < 2; i++) {
         lexicon_begin(&lexicons[i], rng());
         tally_begin(&tallies[i], rng());

@@ -135,7 +135,9 @@ def test_every_exception_is_needed() -> None:
 
 
 def test_compiled_modules_have_few_doors() -> None:
-    found = {door: {one.by for one in all_imports() if one.of == door} for door in DOORS}
+    found = {
+        door: {one.by for one in all_imports() if one.of == door} for door in DOORS
+    }
     assert found == DOORS
 
 

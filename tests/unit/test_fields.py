@@ -22,7 +22,7 @@ FILE_HEADER = "d4c3b2a1 0200 0400 00000000 00000000 ffff0000"
 
 #: Link type, record header, packet.
 PACKETS = {
-    # A SYN to port 445 in VLAN 100, of which the last byte on the wire was not captured.
+    # A SYN to port 445 in VLAN 100; the last byte on the wire was not captured.
     "syn": (
         "01000000",
         # 2020-08-26 12:00:00.000123 UTC, 70 bytes of 71
@@ -46,7 +46,7 @@ PACKETS = {
     "unreachable": (
         "65000000",
         "c04e465f 00000000 20000000 20000000",
-        "45 00 0020 0001 0000 40 01 0000 cb007105 c6120001 03 03 0000 00000000 45000000",
+        "45 00 0020 0001 0000 40 01 0000 cb007105 c612000103 03 0000 00000000 45000000",
     ),
     # IPv6 SYN+ACK behind a hop-by-hop header, without options.
     "syn_ack6": (

@@ -91,32 +91,26 @@ def write_batch(root: Path, batch: Sequence[Reduced]) -> list[DataFile]:
     ordered = sorted(batch, key=lambda reduced: reduced.record.input)
     ids = "\n".join(reduced.record.input for reduced in ordered)
     stem = blake3(ids.encode()).hexdigest(length=16)
-    rows = {
+    record_rows = [reduced.record.to_row() for reduced in ordered]
+    tables = {
         "counts": [reduced.counts for reduced in ordered],
         "sources": [r.sources for r in ordered if r.sources is not None],
-        "inputs": [
-            pa.Table.from_pylist([r.record.to_row() for r in ordered], schema=INPUTS)
-        ],
+        "inputs": [pa.Table.from_pylist(record_rows, schema=INPUTS)],
     }
-    joined = {kind: _join(tables, KINDS[kind]) for kind, tables in rows.items()}
-    wanted = {kind: table for kind, table in joined.items() if table.num_rows}
+    wanted = {kind: rows for kind, rows in tables.items() if any(map(len, rows))}
     # Encoding runs without the GIL, so that the files are made at the same time.
     with os_errors(root), ThreadPoolExecutor(len(KINDS)) as pool:
         jobs = [pool.submit(_write, root, kind, stem, t) for kind, t in wanted.items()]
         return [job.result() for job in jobs]
 
 
-def _join(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    wanted = [table.select(schema.names).cast(schema) for table in tables]
-    return pa.concat_tables([schema.empty_table(), *wanted])
-
-
-def _write(root: Path, kind: str, stem: str, table: pa.Table) -> DataFile:
+def _write(root: Path, kind: str, stem: str, tables: Sequence[pa.Table]) -> DataFile:
     directory = root / f"{PARTITION}={kind}"
     make_directory(directory)
+    stats = _Stats()
     with hidden_path(directory) as hidden:
         with durable_file(hidden) as file:
-            _write_parquet(file, table)
+            _write_parquet(file, KINDS[kind], tables, stats)
         # The ids say which inputs; the content keeps a twin that was reduced with
         # another country table from replacing a file that is already committed.
         content = blake3().update_mmap(hidden).hexdigest(length=8)
@@ -129,14 +123,16 @@ def _write(root: Path, kind: str, stem: str, table: pa.Table) -> DataFile:
         path=str(path.relative_to(root)),
         size_bytes=status.st_size,
         mtime_ms=status.st_mtime_ns // 1_000_000,
-        stats=_stats(table),
+        stats=stats.to_json(),
     )
 
 
-def _write_parquet(file: Any, table: pa.Table) -> None:
+def _write_parquet(
+    file: Any, schema: pa.Schema, tables: Sequence[pa.Table], stats: _Stats
+) -> None:
     with pq.ParquetWriter(
         file,
-        table.schema,
+        schema,
         compression="zstd",
         compression_level=3,
         use_dictionary=True,
@@ -146,33 +142,65 @@ def _write_parquet(file: Any, table: pa.Table) -> None:
         # own types say everything.
         store_schema=False,
     ) as writer:
-        for row_group in _row_groups(table):
+        for row_group in _row_groups(schema, tables):
+            stats.add(row_group)
             writer.write_table(row_group, row_group_size=ROW_GROUP_ROWS)
 
 
-def _row_groups(table: pa.Table) -> Iterator[pa.Table]:
-    """Yield slices of one chunk each: where chunks end would show in the pages."""
-    for start in range(0, table.num_rows, ROW_GROUP_ROWS):
-        yield table.slice(start, ROW_GROUP_ROWS).combine_chunks()
+def _row_groups(schema: pa.Schema, tables: Sequence[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows of all tables, a row group at a time, texts decoded.
+
+    One chunk each: where chunks end would show in the pages.
+    """
+    pieces: list[pa.Table] = []
+    room = ROW_GROUP_ROWS
+    for table in tables:
+        start = 0
+        while start < table.num_rows:
+            piece = table.slice(start, room)
+            pieces.append(piece.select(schema.names).cast(schema))
+            start += piece.num_rows
+            room -= piece.num_rows
+            if room == 0:
+                yield pa.concat_tables(pieces).combine_chunks()
+                pieces, room = [], ROW_GROUP_ROWS
+    if pieces:
+        yield pa.concat_tables(pieces).combine_chunks()
 
 
-def _stats(table: pa.Table) -> str:
-    """Return Delta's statistics of a file as JSON."""
-    names = [name for name in STATS_COLUMNS if name in table.column_names]
-    lowest, highest = {}, {}
-    for name in names:
-        bounds = pc.min_max(table[name]).as_py()
-        if bounds["min"] is not None:
-            lowest[name] = _stats_value(bounds["min"])
-            highest[name] = _stats_value(bounds["max"])
-    return json.dumps(
-        {
-            "numRecords": table.num_rows,
-            "minValues": lowest,
-            "maxValues": highest,
-            "nullCount": {name: table[name].null_count for name in names},
-        }
-    )
+class _Stats:
+    """Delta's statistics of a file, collected while it is written."""
+
+    def __init__(self) -> None:
+        self._n_rows = 0
+        self._lowest: dict[str, Any] = {}
+        self._highest: dict[str, Any] = {}
+        self._n_nulls: dict[str, int] = {}
+
+    def add(self, table: pa.Table) -> None:
+        """Take in the rows of a row group."""
+        self._n_rows += table.num_rows
+        for name in STATS_COLUMNS:
+            if name not in table.column_names:
+                continue
+            column = table[name]
+            self._n_nulls[name] = self._n_nulls.get(name, 0) + column.null_count
+            bounds = pc.min_max(column).as_py()
+            if bounds["min"] is not None:
+                low, high = bounds["min"], bounds["max"]
+                self._lowest[name] = min(low, self._lowest.get(name, low))
+                self._highest[name] = max(high, self._highest.get(name, high))
+
+    def to_json(self) -> str:
+        """Return them as the Delta log holds them."""
+        return json.dumps(
+            {
+                "numRecords": self._n_rows,
+                "minValues": {n: _stats_value(v) for n, v in self._lowest.items()},
+                "maxValues": {n: _stats_value(v) for n, v in self._highest.items()},
+                "nullCount": self._n_nulls,
+            }
+        )
 
 
 def _stats_value(value: Any) -> Any:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import pyarrow as pa
 
@@ -95,7 +95,7 @@ class ScanStats:
 
 
 class Reader:
-    """Drives a native scanner over the blocks of one stream.
+    """Drives a native scanner over the blocks of one stream, which it closes.
 
     Parameters
     ----------
@@ -126,6 +126,14 @@ class Reader:
         self._is_at_end = False
         self._progress = progress
         self._n_reported_bytes = 0
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the stream."""
+        self._blocks.close()
 
     def open(self) -> str | None:
         """Read the file header; return the fault that rejects the capture, or None."""
@@ -226,22 +234,18 @@ class Scan:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield record batches of 1 to batch_rows packets."""
-        stream = open_stream(self._source)
-        try:
-            lexicon = _core.Lexicon(seed=int.from_bytes(os.urandom(8)))
-            reader = Reader(
-                stream,
-                lexicon,
-                block_bytes=self._block_bytes,
-                progress=self._progress,
-            )
+        reader = Reader(
+            open_stream(self._source),
+            _core.Lexicon(seed=int.from_bytes(os.urandom(8))),
+            block_bytes=self._block_bytes,
+            progress=self._progress,
+        )
+        with reader:
             if reader.open() is None:
                 batches = _Batches(reader, self._native_columns(), self._batch_rows)
                 for batch in batches:
                     yield self._finish(batch)
             self.stats = reader.stats()
-        finally:
-            stream.close()
         if self._strict and self.stats.reason is not None:
             raise capture_error(str(self._source), self.stats)
 
@@ -400,16 +404,12 @@ def read_stats(source: str | os.PathLike[str] | BinaryIO) -> ScanStats:
     OSError
         The file cannot be read.
     """
-    stream = open_stream(source)
-    try:
-        reader = Reader(stream, _core.Lexicon(seed=0))
+    with Reader(open_stream(source), _core.Lexicon(seed=0)) as reader:
         if reader.open() is None:
             reader.scanner.bind(bytearray(1), {}, {}, sys.maxsize)
             for block in reader.blocks():
                 reader.use_up(reader.scanner.read(block)[0])
         return reader.stats()
-    finally:
-        stream.close()
 
 
 def fault_text(reason: str) -> str:

@@ -167,11 +167,7 @@ class _Reducer:
     def reduce(self, capture: Found, sensor: str) -> tuple[Reduced, str | None]:
         """Return a capture's rows and record, and a message if it cannot be read."""
         try:
-            stream = open_stream(capture.path)
-            try:
-                return self._reduce(capture, sensor, stream), None
-            finally:
-                stream.close()
+            return self._reduce(capture, sensor, open_stream(capture.path)), None
         except OSError as error:
             # Not the capture's fault: nothing is recorded, so that it can be read when
             # it is readable again.
@@ -196,15 +192,15 @@ class _Reducer:
             on_bytes=digest.update,
             progress=self._progress,
         )
-        fault = reader.open()
-        if fault in UNKNOWN_FORMAT and not capture.is_named:
-            return _without_rows(
-                _record(capture, sensor, "", reader.stats(), "skipped")
-            )
-        if fault is None:
-            tally.add(reader)
-        reader.drain()
-        stats = reader.stats()
+        with reader:
+            fault = reader.open()
+            if fault in UNKNOWN_FORMAT and not capture.is_named:
+                skipped = _record(capture, sensor, "", reader.stats(), "skipped")
+                return _without_rows(skipped)
+            if fault is None:
+                tally.add(reader)
+            reader.drain()
+            stats = reader.stats()
         input_id = digest.input_id(stats, sensor, capture.path)
         record = _record(capture, sensor, input_id, stats)
         record.country_table = f"{self._table.name} {self._table.version}"

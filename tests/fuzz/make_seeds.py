@@ -62,6 +62,20 @@ def packets() -> dict[str, bytes]:
     }
 
 
+def crowded() -> bytes:
+    """Return a capture of enough cells in an hour that they are not sorted by hand."""
+    builder = b.PcapBuilder(linktype=b.LINKTYPE_RAW)
+    for number in range(48):
+        segment = b.tcp(dst_port=number % 7, window=number % 5, options=b.mss(number))
+        host = bytes([number * 37 % 64])
+        if number % 3:
+            packet = b.ipv4(segment, src=b.SRC4[:3] + host)
+        else:
+            packet = b.ipv6(segment, src=b.SRC6[:15] + host)
+        builder.add(packet, sec=b.T0 + 3600 * (number % 8 == 0))
+    return builder.build()
+
+
 def seeds() -> Iterator[tuple[str, bytes]]:
     """Yield names and captures."""
     known = packets()
@@ -82,6 +96,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
                 builder.add(frame, frac=999_999).add(frame, wirelen=1500)
                 name = f"{magic:08x}_{byteorder}_{version[1]}"
                 yield name, builder.build()
+    yield "crowded", crowded()
     yield "vlan_cut", b.capture(b.ethernet(b"\0\5", ethertype=b.TPID_VLAN))
     yield "vlan", b.capture(b.tagged(known["syn"], vids=(5, 6)))
     yield "qinq", b.capture(b.qinq(known["udp"]))

@@ -1,17 +1,46 @@
-"""Blocks of a stream: what the scanner left over, then new bytes, in one buffer."""
+"""Blocks of a stream: what the scanner left over, then new bytes, in one piece."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from fastflow.sources.stream import ByteStream
 
-#: Small enough to stay in the second-level cache between reading and scanning.
-BLOCK_BYTES = 1 << 17
+#: A handful fits the last-level cache; few enough that handing them over costs nothing.
+BLOCK_BYTES = 1 << 19
+
+
+class _Buffer:
+    """Room for a block, and before it for what is left over of the block before."""
+
+    def __init__(self, keep_bytes: int, block_bytes: int) -> None:
+        self.bytes = memoryview(bytearray(keep_bytes + block_bytes))
+        self.keep_bytes = keep_bytes
+        self.begin = self.end = keep_bytes
+
+    @property
+    def room(self) -> memoryview:
+        """Where new bytes go."""
+        return self.bytes[self.keep_bytes :]
+
+    @property
+    def view(self) -> memoryview:
+        """What has not been used up."""
+        return self.bytes[self.begin : self.end]
+
+    def take_over(self, left: memoryview, n_new_bytes: int) -> None:
+        """Become what is left of another buffer, followed by n new bytes."""
+        self.begin = self.keep_bytes - len(left)
+        self.end = self.keep_bytes + n_new_bytes
+        self.bytes[self.begin : self.keep_bytes] = left
 
 
 class Blocks:
-    """A reused buffer over a stream.
+    """Two buffers over a stream: one is scanned while the other is filled.
+
+    A thread reads ahead (and decompresses, and hashes through `on_bytes`) once a whole
+    block has come and the stream cannot keep it waiting.
 
     Parameters
     ----------
@@ -34,30 +63,53 @@ class Blocks:
         if block_bytes < 1:
             raise ValueError("a block has at least one byte")
         self._stream = stream
-        self._block_bytes = block_bytes
-        self._buffer = memoryview(bytearray(keep_bytes + block_bytes))
         self._on_bytes = on_bytes
-        self._begin = self._end = 0
+        self._block_bytes = block_bytes
+        self._now = _Buffer(keep_bytes, block_bytes)
+        self._next = _Buffer(keep_bytes, block_bytes)
+        self._pool: ThreadPoolExecutor | None = None
+        self._ahead: Future[int] | None = None
 
     @property
     def view(self) -> memoryview:
         """What has been read and not been used up."""
-        return self._buffer[self._begin : self._end]
+        return self._now.view
 
     def use_up(self, n_bytes: int) -> None:
         """Drop the first n bytes of the view."""
-        self._begin += n_bytes
+        self._now.begin += n_bytes
 
     def read(self) -> bool:
-        """Add new bytes to the view; False at the end of the stream."""
-        n_left = self._end - self._begin
-        self._buffer[:n_left] = self._buffer[self._begin : self._end]
-        self._begin, self._end = 0, n_left
-        room = self._buffer[n_left : n_left + self._block_bytes]
-        n_new = self._stream.readinto(room)
-        if n_new == 0:
-            return False
-        self._end += n_new
-        if self._on_bytes is not None:
-            self._on_bytes(self._buffer[n_left : self._end])
-        return True
+        """Add new bytes to the view; False at the end of the stream.
+
+        Raises
+        ------
+        OSError
+            The stream cannot be read.
+        """
+        if self._ahead is None:
+            n_new_bytes = self._fill(self._next)
+        else:
+            n_new_bytes, self._ahead = self._ahead.result(), None
+        self._next.take_over(self._now.view, n_new_bytes)
+        self._now, self._next = self._next, self._now
+        if n_new_bytes == self._block_bytes and not self._stream.can_wait:
+            self._read_ahead()
+        return n_new_bytes > 0
+
+    def _read_ahead(self) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, "fastflow-read")
+        self._ahead = self._pool.submit(self._fill, self._next)
+
+    def _fill(self, buffer: _Buffer) -> int:
+        n_new_bytes = self._stream.readinto(buffer.room)
+        if self._on_bytes is not None and n_new_bytes > 0:
+            self._on_bytes(buffer.room[:n_new_bytes])
+        return n_new_bytes
+
+    def close(self) -> None:
+        """Wait for the thread that reads ahead, then close the stream."""
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._stream.close()

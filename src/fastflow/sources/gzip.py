@@ -42,6 +42,7 @@ class GzipStream:
     compression: str | None = "gzip"
 
     def __init__(self, file: BinaryIO, head: bytes, path: Path | None) -> None:
+        self.can_wait = path is None
         self.fault: str | None = None
         self.flags: dict[str, int] = {}
         self._file = file

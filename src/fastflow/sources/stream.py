@@ -22,6 +22,8 @@ class ByteStream(Protocol):
         Oddities met.
     compression : str or None
         The wrapper's name.
+    can_wait : bool
+        A read may wait for someone to write: a pipe, a terminal.
     n_read_bytes : int
         Bytes taken from the file so far, compressed if it is.
     """
@@ -29,6 +31,7 @@ class ByteStream(Protocol):
     fault: str | None
     flags: dict[str, int]
     compression: str | None
+    can_wait: bool
 
     @property
     def n_read_bytes(self) -> int:
@@ -50,7 +53,8 @@ class PlainStream:
     fault: str | None = None
     compression: str | None = None
 
-    def __init__(self, file: BinaryIO, head: bytes) -> None:
+    def __init__(self, file: BinaryIO, head: bytes, can_wait: bool) -> None:
+        self.can_wait = can_wait
         self.flags: dict[str, int] = {}
         self.n_read_bytes = len(head)
         self._file = file
@@ -85,7 +89,7 @@ def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
     head = _read_head(file, len(GZIP_MAGIC))
     if head == GZIP_MAGIC:
         return GzipStream(file, head, path)
-    return PlainStream(file, head)
+    return PlainStream(file, head, can_wait=path is None)
 
 
 def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, Path | None]:

@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 CC ?= cc
 CLANG ?= clang
-C_FILES := $(wildcard native/include/fastflow/*.h tests/fuzz/*.c benchmarks/*.c)
+C_FILES := $(wildcard native/include/fastflow/*.h tests/*/*.c benchmarks/*.c)
 HEADER_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror -Inative/include
 # Each of these that is there checks the headers.
 HEADER_COMPILERS ?= gcc clang

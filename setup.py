@@ -11,7 +11,6 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-
 MODULES = sorted(path.stem for path in Path("native/fastflow").glob("_*.pyx"))
 
 

@@ -151,11 +151,12 @@ cdef void *_regrow(void **array, size_t n_bytes) noexcept nogil:
 
 cdef bint _regrow_cells(ff_tally *t, size_t n) noexcept nogil:
     """Move the cells to a larger array, each cell on a cache line of its own."""
-    cdef ff_cell *grown = <ff_cell *> aligned_alloc(sizeof(ff_cell), n * sizeof(ff_cell))
+    cdef size_t width = sizeof(ff_cell)
+    cdef ff_cell *grown = <ff_cell *> aligned_alloc(width, n * width)
     if grown == NULL:
         return False
     if t.n_cells:
-        memcpy(grown, t.cells, t.n_cells * sizeof(ff_cell))
+        memcpy(grown, t.cells, t.n_cells * width)
     free(t.cells)
     t.cells = grown
     t.cells_cap = n

@@ -1,4 +1,4 @@
-"""What a researcher types: the scan object goes into every dataframe library as it is."""
+"""What a researcher types: dataframe libraries take the scan object as it is."""
 
 from __future__ import annotations
 

@@ -16,10 +16,6 @@ FF_INLINE uint64_t ff_fold(uint64_t a, uint64_t b) {
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-FF_INLINE uint64_t ff_hash2(uint64_t a, uint64_t b, uint64_t seed) {
-    return ff_fold(ff_fold(a ^ seed, b ^ FF_HASH_ODD_1), seed ^ FF_HASH_ODD_2);
-}
-
 FF_INLINE uint64_t ff_hash4(uint64_t a, uint64_t b, uint64_t c, uint64_t d,
                             uint64_t seed) {
     uint64_t first = ff_fold(a ^ seed, b ^ FF_HASH_ODD_1);

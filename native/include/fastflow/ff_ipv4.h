@@ -27,9 +27,9 @@ FF_INLINE enum ff_state ff_ipv4_parse(ff_span *s, ff_view *v) {
     size_t header_bytes = ff_ipv4_header_bytes(ip);
     if (header_bytes < FF_IPV4_MIN_BYTES) return FF_STATE_ip_bad_ihl;
     size_t total_bytes = ff_ipv4_total_bytes(ip);
-    if (FF_UNLIKELY(total_bytes == 0)) total_bytes = s->n;
-    if (total_bytes < header_bytes) return FF_STATE_ip_bad_length;
+    if (total_bytes < header_bytes && total_bytes > 0) return FF_STATE_ip_bad_length;
     if (!ff_has(*s, header_bytes)) return FF_STATE_ip_truncated;
+    if (FF_UNLIKELY(total_bytes == 0)) total_bytes = s->n;
     v->ip = ip;
     v->ip_version = 4;
     v->layers |= FF_BIT(IP) | FF_BIT(IPV4);

@@ -123,6 +123,7 @@ static inline void ff_sort_hour(const ff_rollup *r, ff_sort_item *items,
 
 /* By hour first: the cells of an hour lie near each other and fit a cache. */
 static inline void ff_rollup_sort(ff_rollup *r) {
+    if (r->n_cells == 0) return;
     for (size_t i = 0; i < r->n_cells; i++) r->items[i].cell = (uint32_t)i;
     ff_sort_item *sorted =
         ff_sort_word(r, r->items, r->scratch, r->n_cells, FF_KEY_HOUR);

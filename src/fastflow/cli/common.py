@@ -21,6 +21,10 @@ store_option = click.option(
 )
 
 
+#: Wider than any row.
+_NO_EDGE = 1_000_000
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
     json.dump(document, sys.stdout, ensure_ascii=False)
@@ -52,11 +56,9 @@ def print_table(
         table.add_column(Text(name), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*[Text(_cell(value, grouped)) for value in row])
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A file or a pipe has no edge to wrap at.
-        width = console.measure(table).maximum
-        console = Console(highlight=False, width=max(width, 1))
+    # A file or a pipe has no edge to wrap at.
+    width = None if sys.stdout.isatty() else _NO_EDGE
+    console = Console(highlight=False, width=width)
     # Written here and not by rich, which ends the process where a pipe is closed.
     with console.capture() as written:
         console.print(table)

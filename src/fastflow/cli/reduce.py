@@ -114,7 +114,7 @@ def _print_report(report: ReduceReport) -> None:
         listed = listed[:_LISTED_CAPTURES]
     rows = [_row(record) for record in listed]
     summary = report.to_json()
-    n_captures = f"{len(report.inputs):,} captures"
+    n_captures = f"{len(report.inputs):,} in all"
     rows.append([n_captures, "", summary["records"], summary["counted"], ""])
     print_table(["capture", "status", "records", "counted", "uncounted"], rows)
 

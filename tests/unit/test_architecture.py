@@ -41,6 +41,7 @@ EXCEPTIONS = {
 #: Compiled modules, and the only modules that import them.
 DOORS = {
     "_core": {"schema", "packets", "stages.tally"},
+    "_tally": {"stages.tally"},
     "_lpm": {"stages.country"},
     "_synth": {"synth.load"},
 }

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastflow import _core
+from fastflow import _core, _tally
 from fastflow.arena import Layout, string_array
 from fastflow.schema import COUNTS, SOURCES, arrow_type
 
@@ -35,7 +35,7 @@ class HourlyTally:
         # Seeded anew in each process, so that nobody can prepare colliding keys.
         seed = int.from_bytes(os.urandom(8))
         self.lexicon = _core.Lexicon(seed)
-        self._tally = _core.Tally(self.lexicon, seed)
+        self._tally = _tally.Tally(self.lexicon, seed)
 
     def add(self, reader: Reader) -> None:
         """Count every packet of a capture whose file header has been read."""
@@ -56,7 +56,7 @@ class HourlyTally:
         """
         signatures, ranks = self._signatures()
         countries = self._countries(country_table)
-        rollup = _core.Rollup(self._tally, countries.data, ranks.data)
+        rollup = _tally.Rollup(self._tally, countries.data, ranks.data)
         texts = {
             "signatures": signatures,
             "countries": pa.array(country_table.codes[1:], pa.string()),
@@ -92,14 +92,14 @@ class HourlyTally:
 
 
 def _table(
-    rollup: _core.Rollup,
+    rollup: _tally.Rollup,
     grain: str,
     texts: dict[str, pa.Array],
     constants: dict[str, str | None],
 ) -> pa.Table:
     """Fill the columns of a grain natively, add the constant ones, order them."""
     n_rows = rollup.count(grain)
-    fields = _core.row_fields(grain)
+    fields = _tally.row_fields(grain)
     layout = Layout([(f["name"], f["width_bytes"], f["name"]) for f in fields], n_rows)
     arena, view = layout.allocate()
     values = [column.value_off for column in layout.columns]

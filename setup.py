@@ -70,6 +70,8 @@ setup(
             "auto_pickle": False,
             "autotestdict": False,
             "embedsignature": False,
+            # Bounds stay checked: the hot loops are not in Cython.
+            "show_performance_hints": False,
         },
     )
 )

@@ -30,6 +30,7 @@ class _NdjsonWriter:
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         self._file.write(json_lines(batch))
+        self._file.flush()
 
 
 class _CsvWriter:
@@ -43,6 +44,7 @@ class _CsvWriter:
         # No value of ours holds a comma or a quote.
         options = csv.WriteOptions(include_header=False, quoting_style="none")
         csv.write_csv(text_columns(batch), self._file, options)
+        self._file.flush()
 
 
 class _ArrowWriter:

@@ -40,6 +40,9 @@ BATCH_ROWS = 1 << 16
 #: Entries after which a batch's dictionaries begin anew.
 _DICTIONARY_ENTRIES = 1 << 16
 
+#: A batch that fills less than this part of its arena is copied out of it.
+_SPARSE = 8
+
 #: 1990-01-01 <= time < 2100-01-01, nanoseconds since 1970 UTC.
 PLAUSIBLE_NS = (631_152_000 * 10**9, 4_102_444_800 * 10**9)
 
@@ -301,6 +304,10 @@ class _Batches:
                 yield self._end()
                 self._begin()
             self._reader.use_up(n_done)
+            if self._n_rows and self._reader.stream.would_wait():
+                # A live capture pauses: what has come is not held back.
+                yield self._end()
+                self._begin()
         if self._n_rows:
             yield self._end()
 
@@ -322,7 +329,11 @@ class _Batches:
         arrays = self._layout.wrap(
             self._arena, self._n_rows, self._schema.types, dictionaries
         )
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        if self._n_rows < self._layout.rows // _SPARSE:
+            # A few rows must not keep a whole arena alive.
+            batch = batch.take(pa.array(range(self._n_rows), pa.int32()))
+        return batch
 
     def _dictionary(self, name: str) -> pa.Array:
         known = self._texts.get(name)

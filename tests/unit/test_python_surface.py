@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -43,6 +46,23 @@ def test_every_library_takes_the_scan_object(path: Path) -> None:
     assert pl.DataFrame(scan)["tcp_options"].to_list() == ["2", "2", None]
     assert duckdb.sql("select sum(dst_port) from scan").fetchall() == [(943,)]
     assert pd.DataFrame.from_arrow(scan)["dst_port"].tolist() == ports
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_live_capture_is_not_held_back(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    """Packets of a pipe come out when the pipe pauses, not when it ends."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writing = os.open(fifo, os.O_RDWR)
+    os.write(writing, pack(GOOD))
+    batches = iter(ff.scan(fifo, columns=["dst_port"]))
+    assert next(batches)["dst_port"].to_pylist() == [445, 445, 53]
+    os.write(writing, pack(GOOD[24:]))
+    assert next(batches)["dst_port"].to_pylist() == [445, 445, 53]
+    os.close(writing)
+    assert list(batches) == []
 
 
 def test_a_scan_can_be_iterated_again(path: Path) -> None:

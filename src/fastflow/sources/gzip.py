@@ -5,11 +5,12 @@ Source: RFC 1952. Decompression and checksums are ISA-L's.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from isal import igzip_lib
+
+from fastflow.sources.raw import close_file, is_idle
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -61,9 +62,14 @@ class GzipStream:
         return self._n_taken_bytes
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer as far as the stream goes; 0 at the end."""
+        """Put the next bytes into the buffer, at least one; 0 at the end.
+
+        All that it has room for, unless that would wait for someone to write.
+        """
         n_done = 0
         while n_done < len(buffer):
+            if n_done > 0 and self.would_wait():
+                break
             if not self._rest and not self._advance():
                 break
             piece = self._rest[: len(buffer) - n_done]
@@ -72,10 +78,16 @@ class GzipStream:
             n_done += len(piece)
         return n_done
 
+    def would_wait(self) -> bool:
+        """Return whether nothing can be had at this moment."""
+        member = self._member
+        inside = member.unused_data if member.eof else not member.needs_input
+        has_some = self._rest or self._input or inside
+        return self.can_wait and not has_some and is_idle(self._file)
+
     def close(self) -> None:
         """Let go of the file."""
-        if self._file is not sys.stdin.buffer:
-            self._file.close()
+        close_file(self._file)
 
     def _advance(self) -> bool:
         """Put the next decompressed bytes into `_rest`; False at the end."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from fastflow.sources.find import STDIN
 from fastflow.sources.gzip import GZIP_MAGIC, GzipStream
+from fastflow.sources.raw import close_file, is_idle, stdin_file
 
 
 class ByteStream(Protocol):
@@ -39,7 +39,11 @@ class ByteStream(Protocol):
         ...
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer as far as the stream goes; 0 at the end."""
+        """Put the next bytes into the buffer, at least one; 0 at the end."""
+        ...
+
+    def would_wait(self) -> bool:
+        """Return whether nothing can be had at this moment."""
         ...
 
     def close(self) -> None:
@@ -61,7 +65,7 @@ class PlainStream:
         self._head = head
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer as far as the stream goes; 0 at the end."""
+        """Put the next bytes into the buffer, at least one; 0 at the end."""
         if self._head:
             n = min(len(self._head), len(buffer))
             buffer[:n] = self._head[:n]
@@ -71,10 +75,13 @@ class PlainStream:
         self.n_read_bytes += n_new
         return n_new
 
+    def would_wait(self) -> bool:
+        """Return whether nothing can be had at this moment."""
+        return self.can_wait and not self._head and is_idle(self._file)
+
     def close(self) -> None:
         """Let go of the file."""
-        if self._file is not sys.stdin.buffer:
-            self._file.close()
+        close_file(self._file)
 
 
 def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
@@ -96,7 +103,8 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, Path | N
     if not isinstance(source, str | os.PathLike):
         return source, None
     if source == STDIN:
-        return sys.stdin.buffer, None
+        # Unbuffered: what a live capture has written so far is wanted now.
+        return stdin_file(), None
     path = Path(source)
     file = path.open("rb", buffering=0)
     return file, path if path.is_file() else None

@@ -1,0 +1,27 @@
+"""Files as the system has them: standard input, and whether a pipe has anything."""
+
+from __future__ import annotations
+
+import select
+import sys
+from typing import BinaryIO, cast
+
+
+def stdin_file() -> BinaryIO:
+    """Return standard input, unbuffered: a read takes what is there."""
+    return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+
+
+def close_file(file: BinaryIO) -> None:
+    """Close a file, unless it is standard input."""
+    if file is not stdin_file():
+        file.close()
+
+
+def is_idle(file: BinaryIO) -> bool:
+    """Return whether a read would have to wait for someone to write."""
+    try:
+        descriptor = file.fileno()
+    except OSError:  # a file in memory has none, and never waits
+        return False
+    return not select.select([descriptor], [], [], 0)[0]

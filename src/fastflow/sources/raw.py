@@ -24,4 +24,7 @@ def is_idle(file: BinaryIO) -> bool:
         descriptor = file.fileno()
     except OSError:  # a file in memory has none, and never waits
         return False
-    return not select.select([descriptor], [], [], 0)[0]
+    # Not select(), which refuses descriptors beyond 1,023.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return not poll.poll(0)

@@ -12,7 +12,7 @@
 #include "fastflow/ff_pcap.h"
 #include "fastflow/ff_tcpsig.h"
 
-/* Views of a chunk and the packets behind them stay in the first-level caches. */
+/* Few enough for the views of a chunk and the packets behind them to stay cached. */
 #define FF_CHUNK_ROWS 256
 
 /* Why a call came back. */

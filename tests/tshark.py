@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import reference
+
 Row = dict[str, Any]
 #: JSON objects of tshark repeat keys, so they are read as lists of pairs.
 Pairs = list[tuple[str, Any]]
@@ -31,31 +33,10 @@ PREFERENCES = {
 }
 
 #: What tshark has a word on. A packet without the layer has None.
-COLUMNS = (
-    "ts",
-    "caplen",
-    "wirelen",
-    "vlan",
-    "ip_version",
-    "src",
-    "dst",
-    "proto",
-    "ip_ttl",
-    "ip_tos",
-    "ip_id",
-    "ip_len",
-    "ip_frag",
-    "src_port",
-    "dst_port",
-    "tcp_flags",
-    "tcp_seq",
-    "tcp_ack",
-    "tcp_window",
-    "tcp_options",
-    "tcp_mss",
-    "tcp_wscale",
-    "icmp_type",
-    "icmp_code",
+COLUMNS = tuple(
+    name
+    for name in reference.PACKET_COLUMNS
+    if name not in ("linktype", "payload_len", "status")
 )
 NEXT_HEADERS = (
     "ipv6.nxt",

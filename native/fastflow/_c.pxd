@@ -77,16 +77,13 @@ cdef extern from "fastflow/ff_tcpsig.h" nogil:
     ) noexcept
 
 cdef extern from "fastflow/ff_fields.h" nogil:
-    enum ff_dict_kind:
+    enum:
         FF_DICT_none
-    enum ff_layer:
-        FF_LAYER_RECORD
     enum:
         FF_N_COLS
         FF_N_LAYERS
         FF_FIRST_DERIVED_COL
         FF_NEED_OPTIONS
-        FF_NEED_SIGNATURE
     ctypedef struct ff_field:
         const char *name
         const char *arrow

@@ -24,6 +24,7 @@ from fastflow.schema import (
     COUNTRY,
     DEFAULT_COLUMNS,
     FIELDS,
+    InputRecord,
     Status,
     check_columns,
     packet_schema,
@@ -423,20 +424,15 @@ def read_stats(source: str | os.PathLike[str] | BinaryIO) -> ScanStats:
         return reader.stats()
 
 
-def fault_text(reason: str) -> str:
-    """Return what a fault's name means."""
-    return _FAULTS[reason][1]
-
-
-def fault_message(path: str, stats: ScanStats) -> str:
+def fault_message(path: str, outcome: ScanStats | InputRecord) -> str:
     """Return one line: what is wrong with a capture, where, and what was kept."""
-    if stats.reason is None:
+    if outcome.reason is None:
         raise InternalError(f"{path}: a complete capture has no fault")
-    text = fault_text(stats.reason)
-    if stats.reason == "unsupported_linktype":
-        text += f" ({stats.header.get('linktype', '?')})"
-    kept = f"; {stats.records:,} packets before it kept" if stats.records else ""
-    return f"{path}: {text} ({stats.reason}) at byte {stats.offset}{kept}"
+    text = _FAULTS[outcome.reason][1]
+    if isinstance(outcome, ScanStats) and outcome.reason == "unsupported_linktype":
+        text += f" ({outcome.header.get('linktype', '?')})"
+    kept = f"; {outcome.records:,} packets before it kept" if outcome.records else ""
+    return f"{path}: {text} ({outcome.reason}) at byte {outcome.offset}{kept}"
 
 
 def capture_error(path: str, stats: ScanStats) -> CaptureError:

@@ -60,7 +60,7 @@ class ReduceReport:
 
 
 def reduce(
-    captures: Iterable[str | os.PathLike[str]],
+    captures: Iterable[str | os.PathLike[str] | Found],
     store: str | os.PathLike[str] | Store,
     sensor: str,
     *,
@@ -73,8 +73,8 @@ def reduce(
 
     Parameters
     ----------
-    captures : iterable of str or path
-        Files, directories, globs, "-" for stdin.
+    captures : iterable of str, path or Found
+        Files, directories, globs, "-" for stdin; or what find_captures() made of them.
     store : str, path or Store
         Made if it does not exist.
     sensor : str
@@ -167,7 +167,10 @@ class _Reducer:
     def reduce(self, capture: Found, sensor: str) -> tuple[Reduced, str | None]:
         """Return a capture's rows and record, and a message if it cannot be read."""
         try:
-            return self._reduce(capture, sensor, open_stream(capture.path)), None
+            # Before the first byte: of a file that grows meanwhile they must not say
+            # that its end was read.
+            size, mtime_ns = _size_and_time(capture)
+            reduced = self._reduce(capture, sensor, open_stream(capture.path))
         except OSError as error:
             # Not the capture's fault: nothing is recorded, so that it can be read when
             # it is readable again.
@@ -181,6 +184,8 @@ class _Reducer:
             )
             message = f"{capture.path}: cannot be read: {error.strerror or error}"
             return _without_rows(record), message
+        reduced.record.size, reduced.record.mtime_ns = size, mtime_ns
+        return reduced, None
 
     def _reduce(self, capture: Found, sensor: str, stream: ByteStream) -> Reduced:
         tally = HourlyTally()
@@ -235,7 +240,7 @@ def _record(
     stats: ScanStats,
     status: Any = None,
 ) -> InputRecord:
-    record = InputRecord(
+    return InputRecord(
         input=input_id,
         path=capture.path,
         sensor=sensor,
@@ -250,11 +255,16 @@ def _record(
         last_packet=_microseconds(stats.last_ts_ns),
         version=__version__,
     )
-    if capture.path != STDIN:
-        found = Path(capture.path).stat()
-        if stat.S_ISREG(found.st_mode):
-            record.size, record.mtime_ns = found.st_size, found.st_mtime_ns
-    return record
+
+
+def _size_and_time(capture: Found) -> tuple[int | None, int | None]:
+    """Return a regular file's size (bytes) and modification time (ns)."""
+    if capture.path == STDIN:
+        return None, None
+    found = Path(capture.path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        return None, None
+    return found.st_size, found.st_mtime_ns
 
 
 def _microseconds(ts_ns: int | None) -> int | None:

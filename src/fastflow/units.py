@@ -11,9 +11,6 @@ from typing import Literal, Self
 from fastflow.errors import ConfigError
 
 SECOND_NS = 1_000_000_000
-MINUTE_NS = 60 * SECOND_NS
-HOUR_NS = 60 * MINUTE_NS
-DAY_NS = 24 * HOUR_NS
 
 PeriodKind = Literal["year", "quarter", "month", "week", "day", "range"]
 
@@ -148,19 +145,6 @@ def format_count(count: float) -> str:
 def format_bytes(size_bytes: float) -> str:
     """Return a size in decimal units: `999 B`, `12.3 kB`, `4.56 GB`."""
     return _scaled(size_bytes, (" B", " kB", " MB", " GB", " TB", " PB"))
-
-
-def format_duration(duration_s: float) -> str:
-    """Return a duration in its two largest units: `0.52 s`, `3 min 5 s`, `2 d 4 h`."""
-    if duration_s < 60:
-        return f"{duration_s:.2f} s" if duration_s < 10 else f"{duration_s:.1f} s"
-    rest = round(duration_s)
-    parts: list[str] = []
-    for unit_s, name in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        amount, rest = divmod(rest, unit_s)
-        if amount or parts:
-            parts.append(f"{amount} {name}")
-    return " ".join(part for part in parts[:2] if not part.startswith("0 "))
 
 
 def _scaled(value: float, suffixes: tuple[str, ...]) -> str:

@@ -104,3 +104,16 @@ def test_reduce_and_store_are_one_call_each(path: Path, tmp_path: Path) -> None:
     top = store.top("port", where={"proto": "tcp"})
     assert [(row["key"], row["packets"]) for row in top] == [("445/tcp", 2)]
     assert store.sql("select sum(packets) n from counts")["n"].to_pylist() == [3]
+
+
+def test_a_capture_that_grows_meanwhile_is_not_recorded_as_the_grown_one(
+    path: Path, tmp_path: Path
+) -> None:
+    """Size and time are those from before the reading: they must never look done."""
+    size = path.stat().st_size
+
+    def grow(n_bytes: int) -> None:
+        path.write_bytes(GOOD + bytes(1))
+
+    report = ff.reduce([path], tmp_path / "counts", "lab", progress=grow)
+    assert [record.size for record in report.inputs] == [size]

@@ -7,6 +7,7 @@ import io
 import os
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_zero_padding_is_flagged_and_no_fault(n_zeros: int) -> None:
     assert stream.readinto(buffer) == 0
     assert stream.fault is None
     assert stream.flags == {"zero_padding": n_zeros}
+
+
+def test_zero_padding_of_every_member_is_counted() -> None:
+    member = gzip.compress(b"data")
+    stream = open_stream(io.BytesIO(member + bytes(3) + member + bytes(4)))
+    buffer = memoryview(bytearray(100))
+    while stream.readinto(buffer):
+        pass
+    assert stream.flags == {"zero_padding": 7}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_file_object_stays_open_for_its_owner(pack: Callable[[bytes], bytes]) -> None:
+    file = io.BytesIO(pack(NOISE))
+    open_stream(file).close()
+    assert not file.closed
 
 
 @pytest.mark.parametrize("garbage", [b"x", b"garbage", b"\0\0garbage", b"\x1f"])

@@ -13,7 +13,6 @@ from fastflow.units import (
     Period,
     format_bytes,
     format_count,
-    format_duration,
 )
 
 
@@ -142,18 +141,3 @@ def test_counts(count, text):
 def test_bytes():
     assert format_bytes(512) == "512 B"
     assert format_bytes(4_560_000_000) == "4.56 GB"
-
-
-@pytest.mark.parametrize(
-    ("duration_s", "text"),
-    [
-        (0.517, "0.52 s"),
-        (12.34, "12.3 s"),
-        (60, "1 min"),
-        (185, "3 min 5 s"),
-        (7_205, "2 h"),
-        (187_200, "2 d 4 h"),
-    ],
-)
-def test_durations(duration_s, text):
-    assert format_duration(duration_s) == text

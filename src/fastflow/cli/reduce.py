@@ -72,11 +72,11 @@ def command(
     from fastflow.pipeline import reduce
     from fastflow.sources.find import find_captures
 
-    names = [found.path for found in find_captures(captures)]
+    found = find_captures(captures)
     table = load_with_progress(geo)
-    with bytes_bar("reduce", names) as progress:
+    with bytes_bar("reduce", [capture.path for capture in found]) as progress:
         report = reduce(
-            captures,
+            found,
             store_url,
             sensor,
             geo=table,
@@ -93,18 +93,14 @@ def command(
 
 
 def _say_faults(report: ReduceReport) -> None:
-    from fastflow.packets import fault_text
+    from fastflow.packets import fault_message
 
     for message in report.messages:
         echo_error(message)
     for record in report.inputs:
         if record.reason in (None, "unreadable") or record.status == "skipped":
             continue
-        echo_error(
-            f"{record.path}: {record.status}: {fault_text(record.reason)} "
-            f"({record.reason}) at byte {record.offset}; "
-            f"{record.records:,} packets before it kept"
-        )
+        echo_error(fault_message(record.path, record))
 
 
 def _print_report(report: ReduceReport) -> None:

@@ -30,14 +30,14 @@ class Found:
     is_named: bool
 
 
-def find_captures(names: Iterable[str | os.PathLike[str]]) -> list[Found]:
+def find_captures(names: Iterable[str | os.PathLike[str] | Found]) -> list[Found]:
     """Return every capture that the names stand for, each once, in a fixed order.
 
     Parameters
     ----------
-    names : iterable of str or path
+    names : iterable of str, path or Found
         Files, directories (searched at every depth, hidden entries left out), globs
-        (`**` at any depth), `-` for stdin.
+        (`**` at any depth), `-` for stdin; what was found before stays as it is.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def find_captures(names: Iterable[str | os.PathLike[str]]) -> list[Found]:
     """
     found: dict[str, Found] = {}
     for name in names:
-        for capture in _expand(os.fspath(name)):
+        for capture in [name] if isinstance(name, Found) else _expand(os.fspath(name)):
             known = found.get(capture.path)
             if known is None or (capture.is_named and not known.is_named):
                 found[capture.path] = capture

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip_lib
 
-from fastflow.sources.raw import close_file, is_idle
+from fastflow.sources.raw import is_idle
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -38,11 +38,16 @@ class GzipStream:
     path : Path or None
         Where the file can be opened again to save what precedes damage; a pipe's
         last 16 KiB before damage are lost.
+    is_owned : bool
+        The stream closes the file.
     """
 
     compression: str | None = "gzip"
 
-    def __init__(self, file: BinaryIO, head: bytes, path: Path | None) -> None:
+    def __init__(
+        self, file: BinaryIO, head: bytes, path: Path | None, is_owned: bool
+    ) -> None:
+        self._is_owned = is_owned
         self.can_wait = path is None
         self.fault: str | None = None
         self.flags: dict[str, int] = {}
@@ -86,8 +91,9 @@ class GzipStream:
         return self.can_wait and not has_some and is_idle(self._file)
 
     def close(self) -> None:
-        """Let go of the file."""
-        close_file(self._file)
+        """Close the file, if it was opened for this stream."""
+        if self._is_owned:
+            self._file.close()
 
     def _advance(self) -> bool:
         """Put the next decompressed bytes into `_rest`; False at the end."""
@@ -129,7 +135,7 @@ class GzipStream:
             if self._input or not self._fill():
                 break
         if n_zeros:
-            self.flags["zero_padding"] = n_zeros
+            self.flags["zero_padding"] = self.flags.get("zero_padding", 0) + n_zeros
         while len(self._input) == 1 and (more := self._file.read(_INPUT_BYTES)):
             self._n_taken_bytes += len(more)
             self._input += more

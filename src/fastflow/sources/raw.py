@@ -12,12 +12,6 @@ def stdin_file() -> BinaryIO:
     return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
-def close_file(file: BinaryIO) -> None:
-    """Close a file, unless it is standard input."""
-    if file is not stdin_file():
-        file.close()
-
-
 def is_idle(file: BinaryIO) -> bool:
     """Return whether a read would have to wait for someone to write."""
     try:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 
 from fastflow.sources.find import STDIN
 from fastflow.sources.gzip import GZIP_MAGIC, GzipStream
-from fastflow.sources.raw import close_file, is_idle, stdin_file
+from fastflow.sources.raw import is_idle, stdin_file
 
 
 class ByteStream(Protocol):
@@ -57,7 +57,10 @@ class PlainStream:
     fault: str | None = None
     compression: str | None = None
 
-    def __init__(self, file: BinaryIO, head: bytes, can_wait: bool) -> None:
+    def __init__(
+        self, file: BinaryIO, head: bytes, can_wait: bool, is_owned: bool
+    ) -> None:
+        self._is_owned = is_owned
         self.can_wait = can_wait
         self.flags: dict[str, int] = {}
         self.n_read_bytes = len(head)
@@ -81,7 +84,8 @@ class PlainStream:
 
     def close(self) -> None:
         """Let go of the file."""
-        close_file(self._file)
+        if self._is_owned:
+            self._file.close()
 
 
 def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
@@ -94,9 +98,11 @@ def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
     """
     file, path = _open(source)
     head = _read_head(file, len(GZIP_MAGIC))
+    # Standard input and a caller's file object are not ours to close.
+    is_owned = isinstance(source, str | os.PathLike) and source != STDIN
     if head == GZIP_MAGIC:
-        return GzipStream(file, head, path)
-    return PlainStream(file, head, can_wait=path is None)
+        return GzipStream(file, head, path, is_owned)
+    return PlainStream(file, head, can_wait=path is None, is_owned=is_owned)
 
 
 def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, Path | None]:

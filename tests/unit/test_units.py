@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from fastflow.errors import ConfigError
 from fastflow.units import (
-    DAY_NS,
-    HOUR_NS,
     Period,
     format_bytes,
     format_count,
@@ -114,10 +112,6 @@ def test_day_lies_in_its_week_month_and_quarter(date):
         period = Period.parse(text)
         assert period.start <= moment < period.end
         assert not period.previous().start <= moment < period.previous().end
-
-
-def test_constants():
-    assert 24 * HOUR_NS == DAY_NS == 86_400 * 10**9
 
 
 @pytest.mark.parametrize(

@@ -28,18 +28,49 @@ cdef extern from "fastflow/ff_status.h" nogil:
     enum ff_fault:
         FF_FAULT_none
 
-cdef extern from "fastflow/ff_pcap.h" nogil:
+cdef extern from "fastflow/ff_linktype.h" nogil:
     enum:
-        FF_PCAP_HEADER_BYTES
-        FF_PCAP_RECORD_MAX_BYTES
+        FF_N_LINKS
+        FF_LINK_UNSUPPORTED
+    const uint16_t ff_linktypes[]
+
+cdef extern from "fastflow/ff_record.h" nogil:
+    ctypedef struct ff_interface:
+        uint16_t linktype
+        uint32_t snaplen
+        uint64_t units_per_sec
+
+cdef extern from "fastflow/ff_capture.h" nogil:
+    enum:
+        FF_RECORD_MAX_BYTES
+        FF_PCAPNG_INTERFACES_MAX
+        FF_FORMAT_none
+        FF_FORMAT_pcap
+        FF_FORMAT_pcapng
+    const char *ff_format_names[]
+    ctypedef struct ff_span:
+        const uint8_t *p
+        size_t n
     ctypedef struct ff_pcap:
         uint16_t version_major
         uint16_t version_minor
-        uint16_t linktype
-        uint32_t snaplen
-        uint32_t record_header_bytes
         uint32_t frac_per_sec
         bint swapped
+        ff_interface on
+    ctypedef struct ff_pcapng:
+        uint16_t version_major
+        uint16_t version_minor
+        bint swapped
+        ff_interface *interfaces
+        size_t n_interfaces
+        size_t interfaces_cap
+        uint64_t n_described
+    ctypedef struct ff_capture:
+        int format
+        ff_pcap pcap
+        ff_pcapng pcapng
+    size_t ff_capture_head_bytes(ff_span head) noexcept
+    bint ff_capture_dropped(const ff_capture *c, uint64_t *n_dropped) noexcept
 
 cdef extern from "fastflow/ff_traffic.h" nogil:
     enum:
@@ -111,10 +142,13 @@ cdef extern from "fastflow/ff_scan.h" nogil:
         FF_NEED_ROOM
         FF_FAULTED
     ctypedef struct ff_scan:
-        ff_pcap file
+        ff_capture capture
+        bint is_open
         ff_fault fault
-        uint64_t offset_bytes
+        uint64_t consumed_bytes
         uint64_t n_records
+        uint32_t links
+        uint16_t unsupported_linktype
         uint64_t reasons[]
         uint64_t flags[]
         int64_t ts_min_ns
@@ -122,7 +156,10 @@ cdef extern from "fastflow/ff_scan.h" nogil:
         int64_t first_ts_ns
         int64_t last_ts_ns
         uint32_t needs
+        uint32_t decap
+        bint has_filter
         ff_lexicon *lexicon
+    uint64_t ff_scan_offset(const ff_scan *scan) noexcept
     ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t n) noexcept
     ff_fault ff_scan_end(ff_scan *scan, size_t n) noexcept
     ff_outcome ff_scan_columns(

@@ -22,6 +22,7 @@ cdef class Scanner:
     cdef ff_columns columns
     cdef readonly Lexicon lexicon
     cdef object arena  # keeps what `columns` points into
+    cdef bint make_room(self) noexcept nogil
     cdef int check_open(self) except -1
 
 

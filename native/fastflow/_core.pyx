@@ -13,45 +13,58 @@ from fastflow._c cimport (
     FF_CHUNK_ROWS,
     FF_FAULT_none,
     FF_FIRST_DERIVED_COL,
+    FF_FORMAT_none,
+    FF_FORMAT_pcap,
+    FF_FORMAT_pcapng,
     FF_KINDS_KEY_BYTES,
     FF_KINDS_TEXT_MAX,
+    FF_LINK_UNSUPPORTED,
     FF_N_COLS,
     FF_N_FAULTS,
     FF_N_FLAGS,
     FF_N_LAYERS,
+    FF_N_LINKS,
     FF_N_REASONS,
     FF_N_STATES,
     FF_N_TRAFFICS,
     FF_NEED_ROOM,
-    FF_PCAP_HEADER_BYTES,
-    FF_PCAP_RECORD_MAX_BYTES,
+    FF_PCAPNG_INTERFACES_MAX,
     FF_REASON_STATES,
     FF_REASON_counted,
+    FF_RECORD_MAX_BYTES,
     FF_SIG_KEY_BYTES,
     FF_SIG_TEXT_MAX,
     FF_SOURCE_HASH,
+    ff_capture,
+    ff_capture_dropped,
+    ff_capture_head_bytes,
     ff_dict,
     ff_dict_rehash,
     ff_fault_names,
     ff_fields,
     ff_flag_names,
+    ff_format_names,
+    ff_interface,
     ff_lexicon,
     ff_lexicon_clear,
+    ff_linktypes,
     ff_name,
     ff_outcome,
     ff_reason_names,
     ff_scan,
     ff_scan_columns,
     ff_scan_end,
+    ff_scan_offset,
     ff_scan_open,
+    ff_span,
     ff_state_names,
     ff_traffic_names,
 )
 
 from fastflow.errors import InternalError
 
-HEADER_BYTES = FF_PCAP_HEADER_BYTES
-RECORD_MAX_BYTES = FF_PCAP_RECORD_MAX_BYTES
+RECORD_MAX_BYTES = FF_RECORD_MAX_BYTES
+LINKTYPES = tuple(ff_linktypes[i] for i in range(FF_N_LINKS))
 TRAFFICS = tuple(ff_traffic_names[i].decode() for i in range(FF_N_TRAFFICS))
 
 
@@ -71,6 +84,14 @@ FLAGS = tuple(_names(ff_flag_names, FF_N_FLAGS))
 def source_hash():
     """Return the hash of native/ that this binary was built from."""
     return FF_SOURCE_HASH.decode()
+
+
+def head_bytes(const uint8_t[::1] head not None):
+    """Return how many first bytes of a capture `Scanner.open` needs, seeing some."""
+    cdef ff_span s
+    s.p = &head[0] if head.shape[0] else NULL
+    s.n = head.shape[0]
+    return ff_capture_head_bytes(s)
 
 
 def fields():
@@ -230,7 +251,24 @@ cdef class Scanner:
         memset(&self.columns, 0, sizeof(self.columns))
 
     def __dealloc__(self):
-        free(self.scan)
+        if self.scan != NULL:
+            PyMem_RawFree(self.scan.capture.pcapng.interfaces)
+            free(self.scan)
+
+    cdef bint make_room(self) noexcept nogil:
+        """Make room for what the next chunk may hold; False where memory is out."""
+        cdef size_t n = self.scan.capture.pcapng.interfaces_cap
+        if not self.lexicon.make_room(FF_CHUNK_ROWS):
+            return False
+        if n > self.scan.capture.pcapng.n_interfaces:
+            return True
+        n = min(max(2 * n, <size_t> 4), <size_t> FF_PCAPNG_INTERFACES_MAX)
+        if _regrow(
+            <void **> &self.scan.capture.pcapng.interfaces, n * sizeof(ff_interface)
+        ) == NULL:
+            return False
+        self.scan.capture.pcapng.interfaces_cap = n
+        return True
 
     def open(self, const uint8_t[::1] head not None):
         """Read the file header from a capture's first bytes, all if they are few."""
@@ -303,7 +341,7 @@ cdef class Scanner:
                 consumed += step
                 if outcome != FF_NEED_ROOM:
                     break
-                if not self.lexicon.make_room(FF_CHUNK_ROWS):
+                if not self.make_room():
                     is_out_of_memory = True
                     break
         if is_out_of_memory:
@@ -315,7 +353,7 @@ cdef class Scanner:
         ff_scan_end(self.scan, n_left)
 
     cdef int check_open(self) except -1:
-        if self.scan.file.record_header_bytes == 0:
+        if not self.scan.is_open:
             raise InternalError("blocks were read before the file header")
         return 0
 
@@ -328,8 +366,8 @@ cdef class Scanner:
 
     @property
     def offset_bytes(self):
-        """Where the next record begins, from the capture's beginning."""
-        return self.scan.offset_bytes
+        """Where the record or block at hand begins, from the capture's beginning."""
+        return ff_scan_offset(self.scan)
 
     @property
     def n_records(self):
@@ -338,7 +376,7 @@ cdef class Scanner:
 
     @property
     def n_counted(self):
-        """Records that are counted: plausible time, valid IP header."""
+        """Records that are counted: plausible time, filter matched, valid IP header."""
         return self.scan.reasons[FF_REASON_counted]
 
     @property
@@ -378,12 +416,36 @@ cdef class Scanner:
         return None if is_none else self.scan.last_ts_ns
 
     @property
+    def dropped(self):
+        """Packets that the capture says were lost before they reached it, or None."""
+        cdef uint64_t n = 0
+        return n if ff_capture_dropped(&self.scan.capture, &n) else None
+
+    @property
+    def linktypes(self):
+        """LINKTYPE_ numbers met; of those that are not decoded the first."""
+        found = [
+            ff_linktypes[i] for i in range(FF_N_LINKS) if self.scan.links >> i & 1
+        ]
+        if self.scan.links >> FF_LINK_UNSUPPORTED & 1:
+            found.append(self.scan.unsupported_linktype)
+        return sorted(found)
+
+    @property
     def header(self):
-        """What the file header says."""
-        return {
-            "version": f"{self.scan.file.version_major}.{self.scan.file.version_minor}",
-            "linktype": self.scan.file.linktype,
-            "snaplen": self.scan.file.snaplen,
-            "nanoseconds": self.scan.file.frac_per_sec == 1_000_000_000,
-            "swapped": bool(self.scan.file.swapped),
-        }
+        """What the capture's beginning says of it; pcapng: its latest section."""
+        cdef ff_capture *c = &self.scan.capture
+        if c.format == FF_FORMAT_none:
+            return {}
+        found = {"format": ff_format_names[c.format].decode()}
+        if c.format == FF_FORMAT_pcap and c.pcap.version_major:
+            found["version"] = f"{c.pcap.version_major}.{c.pcap.version_minor}"
+            found["linktype"] = c.pcap.on.linktype
+            found["snaplen"] = c.pcap.on.snaplen
+            found["nanoseconds"] = c.pcap.frac_per_sec == 1_000_000_000
+            found["swapped"] = bool(c.pcap.swapped)
+        elif c.format == FF_FORMAT_pcapng and c.pcapng.version_major:
+            found["version"] = f"{c.pcapng.version_major}.{c.pcapng.version_minor}"
+            found["swapped"] = bool(c.pcapng.swapped)
+            found["interfaces"] = c.pcapng.n_described
+        return found

@@ -152,10 +152,7 @@ cdef class Tally:
                 consumed += step
                 if outcome != FF_NEED_ROOM:
                     break
-                if not (
-                    self.make_room(FF_CHUNK_ROWS)
-                    and self.lexicon.make_room(FF_CHUNK_ROWS)
-                ):
+                if not (self.make_room(FF_CHUNK_ROWS) and scanner.make_room()):
                     is_out_of_memory = True
                     break
         if is_out_of_memory:

@@ -4,8 +4,8 @@ from typing_extensions import Buffer, disjoint_base
 
 from fastflow.native_types import Field, Header
 
-HEADER_BYTES: int
 RECORD_MAX_BYTES: int
+LINKTYPES: tuple[int, ...]
 TRAFFICS: tuple[str, ...]
 FAULTS: tuple[tuple[str, str, str], ...]
 STATES: tuple[tuple[str, str, str], ...]
@@ -13,6 +13,7 @@ REASONS: tuple[tuple[str, str, str], ...]
 FLAGS: tuple[tuple[str, str, str], ...]
 
 def source_hash() -> str: ...
+def head_bytes(head: Buffer) -> int: ...
 def fields() -> list[Field]: ...
 
 @disjoint_base
@@ -49,5 +50,9 @@ class Scanner:
     def first_ts_ns(self) -> int | None: ...
     @property
     def last_ts_ns(self) -> int | None: ...
+    @property
+    def dropped(self) -> int | None: ...
+    @property
+    def linktypes(self) -> list[int]: ...
     @property
     def header(self) -> Header: ...

@@ -31,11 +31,13 @@ class RowField(TypedDict):
     dictionary: str | None
 
 
-class Header(TypedDict):
-    """What a capture's file header says; `snaplen` in bytes."""
+class Header(TypedDict, total=False):
+    """What a capture's beginning says; `snaplen` in bytes; keys by format."""
 
+    format: str
     version: str
     linktype: int
     snaplen: int
     nanoseconds: bool
     swapped: bool
+    interfaces: int

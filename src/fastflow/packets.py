@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 import pyarrow as pa
 
@@ -63,6 +63,7 @@ _SHORT = frozenset(
         "short_header",
         "truncated_record_header",
         "truncated_record",
+        "truncated_block",
     }
 )
 
@@ -79,8 +80,14 @@ class ScanStats:
         The fault's name; null when complete.
     offset : int or None
         Where the fault lies: bytes from the beginning, decompressed.
+    bytes_not_read : int or None
+        What follows the offset, uncompressed; null where that is not known.
     first_ts_ns, last_ts_ns : int or None
         Earliest and latest plausible time, nanoseconds since 1970 UTC.
+    dropped : int or None
+        Packets lost before they reached the capture, as it says; null where it does not.
+    linktypes : list of int
+        LINKTYPE_ numbers met; of those that are not decoded the first.
     header : dict
         What the file header says; empty where there is none.
     """
@@ -92,9 +99,12 @@ class ScanStats:
     counted: int
     uncounted: dict[str, int]
     flags: dict[str, int]
+    bytes_not_read: int | None
     first_ts_ns: int | None
     last_ts_ns: int | None
+    dropped: int | None
     compression: str | None
+    linktypes: list[int]
     header: dict[str, Any] = field(default_factory=dict)
 
 
@@ -141,11 +151,12 @@ class Reader:
 
     def open(self) -> str | None:
         """Read the file header; return the fault that rejects the capture, or None."""
-        while len(self._blocks.view) < _core.HEADER_BYTES and self._read():
+        blocks = self._blocks
+        while len(blocks.view) < _core.head_bytes(blocks.view) and self._read():
             pass
-        self.scanner.open(self._blocks.view)
+        self.scanner.open(blocks.view)
         if self.scanner.fault is None:
-            self._blocks.use_up(_core.HEADER_BYTES)
+            blocks.use_up(self.scanner.offset_bytes)
         return self.scanner.fault
 
     def blocks(self) -> Iterator[memoryview]:
@@ -185,20 +196,44 @@ class Reader:
         # What ended the bytes early is the cause of a header or record cut short.
         is_short = scanner.fault is None or scanner.fault in _SHORT
         reason = (is_short and self.stream.fault) or scanner.fault
-        status: Any = "complete" if reason is None else _FAULTS[reason][0]
+        offset = None if reason is None else scanner.offset_bytes
         return ScanStats(
-            status=status,
+            status=_status(reason, scanner),
             reason=reason,
-            offset=None if reason is None else scanner.offset_bytes,
+            offset=offset,
+            bytes_not_read=self._bytes_not_read(offset),
             records=scanner.n_records,
             counted=scanner.n_counted,
             uncounted=scanner.uncounted,
             flags={**scanner.flags, **self.stream.flags},
             first_ts_ns=scanner.first_ts_ns,
             last_ts_ns=scanner.last_ts_ns,
+            dropped=scanner.dropped,
             compression=self.stream.compression,
-            header=dict(scanner.header) if scanner.header["linktype"] else {},
+            linktypes=scanner.linktypes,
+            header=dict(scanner.header),
         )
+
+    def _bytes_not_read(self, offset: int | None) -> int | None:
+        if offset is None:
+            return 0
+        size = getattr(self.stream, "size_bytes", None)
+        return None if size is None else max(size - offset, 0)
+
+
+def _status(reason: str | None, scanner: _core.Scanner) -> Status:
+    """Return what a fault makes of a capture.
+
+    At the very beginning it rejects it; one that would, met later, damages it.
+    """
+    if reason is None:
+        return "complete"
+    status: Any = _FAULTS[reason][0]
+    if reason == scanner.fault and scanner.offset_bytes == 0:
+        return "rejected"
+    if status == "rejected" and scanner.offset_bytes > 0:
+        return "damaged"
+    return cast(Status, status)
 
 
 class Scan:
@@ -430,7 +465,7 @@ def fault_message(path: str, outcome: ScanStats | InputRecord) -> str:
         raise InternalError(f"{path}: a complete capture has no fault")
     text = _FAULTS[outcome.reason][1]
     if isinstance(outcome, ScanStats) and outcome.reason == "unsupported_linktype":
-        text += f" ({outcome.header.get('linktype', '?')})"
+        text += f" ({outcome.header.get('linktype', 'of snoop')})"
     kept = f"; {outcome.records:,} packets before it kept" if outcome.records else ""
     return f"{path}: {text} ({outcome.reason}) at byte {outcome.offset}{kept}"
 

@@ -253,6 +253,7 @@ def _record(
         flags=stats.flags,
         first_packet=_microseconds(stats.first_ts_ns),
         last_packet=_microseconds(stats.last_ts_ns),
+        dropped=stats.dropped,
         version=__version__,
     )
 

@@ -170,15 +170,32 @@ static bool reader_next(reader *r) {
     return true;
 }
 
+/* Room for one interface more, and not a byte beyond. */
+static void interfaces_room(ff_scan *scan) {
+    ff_pcapng *f = &scan->capture.pcapng;
+    if (f->n_interfaces < f->interfaces_cap) return;
+    f->interfaces_cap = f->n_interfaces + 1;
+    f->interfaces = regrown(f->interfaces, f->interfaces_cap * sizeof *f->interfaces);
+}
+
 static void scan_begin(ff_scan *scan, ff_lexicon *lexicon, reader *r) {
+    free(scan->capture.pcapng.interfaces);
     memset(scan, 0, sizeof *scan);
     scan->lexicon = lexicon;
     scan->ts_min_ns = MIN_TIME_NS;
     scan->ts_end_ns = END_TIME_NS;
-    size_t n = r->n_bytes < FF_PCAP_HEADER_BYTES ? r->n_bytes : FF_PCAP_HEADER_BYTES;
-    uint8_t *head = exact(n);
-    if (n > 0) memcpy(head, r->data, n);
-    if (ff_scan_open(scan, head, n) == FF_FAULT_none) r->at = r->end = n;
+    size_t n = 0;
+    uint8_t *head = exact(0);
+    for (;;) {
+        size_t wanted = ff_capture_head_bytes((ff_span){head, n});
+        if (wanted > r->n_bytes) wanted = r->n_bytes;
+        if (n >= wanted) break;
+        free(head);
+        head = exact(n = wanted);
+        memcpy(head, r->data, n);
+    }
+    if (ff_scan_open(scan, head, n) == FF_FAULT_none)
+        r->at = r->end = scan->consumed_bytes;
     free(head);
 }
 
@@ -187,9 +204,10 @@ static void check_scan(const ff_scan *scan, const reader *r) {
     for (size_t i = 0; i < FF_N_REASONS; i++) n_reasons += scan->reasons[i];
     CHECK(n_reasons == scan->n_records);
     CHECK(scan->reasons[FF_REASON_STATES + FF_STATE_ok] == 0);
-    CHECK(scan->offset_bytes <= r->n_bytes);
-    if (scan->n_records > 0) CHECK(scan->offset_bytes == r->at);
-    if (scan->fault == FF_FAULT_none) CHECK(scan->offset_bytes == r->n_bytes);
+    CHECK(ff_scan_offset(scan) <= scan->consumed_bytes);
+    CHECK(scan->consumed_bytes <= r->n_bytes);
+    if (scan->is_open) CHECK(scan->consumed_bytes == r->at);
+    if (scan->fault == FF_FAULT_none) CHECK(scan->consumed_bytes == r->n_bytes);
     CHECK((scan->first_ts_ns > scan->last_ts_ns) ==
           (scan->reasons[FF_REASON_bad_ts] == scan->n_records));
 }
@@ -197,7 +215,9 @@ static void check_scan(const ff_scan *scan, const reader *r) {
 /* What a scan says of a capture must not depend on how it was read. */
 static void check_same_scan(const ff_scan *a, const ff_scan *b) {
     CHECK(a->fault == b->fault);
-    CHECK(a->offset_bytes == b->offset_bytes);
+    CHECK(ff_scan_offset(a) == ff_scan_offset(b));
+    CHECK(a->links == b->links);
+    CHECK(a->unsupported_linktype == b->unsupported_linktype);
     CHECK(a->n_records == b->n_records);
     CHECK(a->first_ts_ns == b->first_ts_ns && a->last_ts_ns == b->last_ts_ns);
     CHECK(memcmp(a->reasons, b->reasons, sizeof a->reasons) == 0);
@@ -292,6 +312,7 @@ static void scan_to_columns(ff_scan *scan, ff_lexicon *lexicon, reader *r, size_
             done += step;
             if (outcome == FF_NEED_ROOM) {
                 lexicon_room(lexicon, FF_CHUNK_ROWS);
+                interfaces_room(scan);
             } else if (outcome == FF_FULL) {
                 columns_end(&cols, run, lexicon);
                 columns_begin(&cols, run, rows, scan);
@@ -301,7 +322,7 @@ static void scan_to_columns(ff_scan *scan, ff_lexicon *lexicon, reader *r, size_
         }
         r->at += done;
     }
-    if (scan->file.record_header_bytes != 0) ff_scan_end(scan, r->end - r->at);
+    if (scan->is_open) ff_scan_end(scan, r->end - r->at);
     columns_end(&cols, run, lexicon);
     free(r->block);
     check_scan(scan, r);
@@ -319,6 +340,7 @@ static void scan_to_tally(ff_scan *scan, ff_lexicon *lexicon, ff_tally *tally,
            FF_NEED_ROOM) {
         *done += step;
         lexicon_room(lexicon, FF_CHUNK_ROWS);
+        interfaces_room(scan);
         tally_room(tally, FF_CHUNK_ROWS);
     }
     *done += step;
@@ -336,7 +358,7 @@ static void tally_capture(ff_scan *scan, ff_lexicon *lexicons, ff_tally *tallies
         scan_to_tally(scan, &lexicons[which], tally, r->block, r->end - r->at, &done);
         r->at += done;
     }
-    if (scan->file.record_header_bytes != 0) ff_scan_end(scan, r->end - r->at);
+    if (scan->is_open) ff_scan_end(scan, r->end - r->at);
     free(r->block);
     check_scan(scan, r);
 }

@@ -23,10 +23,20 @@ FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-We
 #: Protocol headers never include each other; ff_decode.h joins them.
 LAYERS = (
     ("ff_base.h",),
-    ("ff_span.h", "ff_status.h", "ff_hash.h", "ff_lpm.h", "ff_synth.h"),
-    ("ff_view.h", "ff_dict.h"),
+    (
+        "ff_span.h",
+        "ff_status.h",
+        "ff_linktype.h",
+        "ff_hash.h",
+        "ff_lpm.h",
+        "ff_synth.h",
+    ),
+    ("ff_view.h", "ff_dict.h", "ff_record.h", "ff_bpf.h"),
     (
         "ff_pcap.h",
+        "ff_pcapng.h",
+        "ff_snoop.h",
+        "ff_erf.h",
         "ff_link.h",
         "ff_ipv4.h",
         "ff_ipv6.h",
@@ -34,7 +44,7 @@ LAYERS = (
         "ff_udp.h",
         "ff_icmp.h",
     ),
-    ("ff_tcpsig.h", "ff_traffic.h"),
+    ("ff_tcpsig.h", "ff_traffic.h", "ff_capture.h"),
     ("ff_decode.h",),
     ("ff_fields.h",),
     ("ff_scan.h",),

@@ -14,6 +14,8 @@
 #define FF_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define FF_PREFETCH(p) __builtin_prefetch(p)
 #define FF_INLINE static inline __attribute__((always_inline))
+/* For what is rare, so that it stays out of the way of what is not. */
+#define FF_OUTLINE static __attribute__((noinline, unused))
 #define FF_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static inline uint16_t ff_load_u16(const uint8_t *p) {

@@ -164,11 +164,12 @@ FF_INLINE void ff_decode_network(ff_span s, enum ff_net net, ff_view *v,
     }
 }
 
-/* Decode a frame of linktype; v arrives cleared by ff_view_clear(). */
-FF_INLINE void ff_decode_packet(uint16_t linktype, ff_span frame, ff_view *v,
+/* Decode a frame of a link (enum ff_link); v arrives cleared by ff_view_clear(). */
+FF_INLINE void ff_decode_packet(uint8_t link, ff_span frame, uint32_t decap, ff_view *v,
                                 uint64_t *flags) {
+    (void)decap;
     enum ff_net net = FF_NET_OTHER;
-    enum ff_state state = ff_link_parse(linktype, &frame, v, &net);
+    enum ff_state state = ff_link_parse(link, &frame, v, &net);
     if (FF_UNLIKELY(state != FF_STATE_ok)) {
         ff_view_fault(v, state);
         return;

@@ -5,20 +5,11 @@
 #ifndef FASTFLOW_FF_LINK_H
 #define FASTFLOW_FF_LINK_H
 
+#include "fastflow/ff_linktype.h"
 #include "fastflow/ff_span.h"
 #include "fastflow/ff_view.h"
 
 #define FF_VLAN_MAX_TAGS 8
-
-enum ff_linktype {
-    FF_LINKTYPE_ETHERNET = 1,
-    FF_LINKTYPE_RAW_BSD = 12, /* DLT_RAW of most systems, found in files too */
-    FF_LINKTYPE_RAW_OPENBSD = 14,
-    FF_LINKTYPE_RAW = 101,
-    FF_LINKTYPE_LINUX_SLL = 113,
-    FF_LINKTYPE_IPV4 = 228,
-    FF_LINKTYPE_IPV6 = 229
-};
 
 /* What the link header announces: a set of IP versions. */
 enum ff_net {
@@ -27,19 +18,6 @@ enum ff_net {
     FF_NET_IPV6 = 1 << 6,
     FF_NET_ANY_IP = FF_NET_IPV4 | FF_NET_IPV6
 };
-
-static inline bool ff_link_is_supported(uint16_t linktype) {
-    switch (linktype) {
-        case FF_LINKTYPE_ETHERNET:
-        case FF_LINKTYPE_RAW_BSD:
-        case FF_LINKTYPE_RAW_OPENBSD:
-        case FF_LINKTYPE_RAW:
-        case FF_LINKTYPE_LINUX_SLL:
-        case FF_LINKTYPE_IPV4:
-        case FF_LINKTYPE_IPV6: return true;
-        default: return false;
-    }
-}
 
 /* 802.1Q, 802.1ad, and the number that QinQ used before it had one. */
 FF_INLINE bool ff_is_vlan_tpid(uint16_t ethertype) {
@@ -79,14 +57,13 @@ FF_INLINE enum ff_state ff_ethertype_parse(size_t header_bytes, ff_span *s, ff_v
     return FF_STATE_ok;
 }
 
-FF_INLINE enum ff_state ff_link_parse(uint16_t linktype, ff_span *s, ff_view *v,
+FF_INLINE enum ff_state ff_link_parse(uint8_t link, ff_span *s, ff_view *v,
                                       enum ff_net *net) {
-    if (FF_LIKELY(linktype == FF_LINKTYPE_ETHERNET))
-        return ff_ethertype_parse(14, s, v, net);
-    if (linktype == FF_LINKTYPE_LINUX_SLL) return ff_ethertype_parse(16, s, v, net);
-    if (linktype == FF_LINKTYPE_IPV4) {
+    if (FF_LIKELY(link == FF_LINK_ethernet)) return ff_ethertype_parse(14, s, v, net);
+    if (link == FF_LINK_linux_sll) return ff_ethertype_parse(16, s, v, net);
+    if (link == FF_LINK_ipv4) {
         *net = FF_NET_IPV4;
-    } else if (linktype == FF_LINKTYPE_IPV6) {
+    } else if (link == FF_LINK_ipv6) {
         *net = FF_NET_IPV6;
     } else {
         *net = FF_NET_ANY_IP;

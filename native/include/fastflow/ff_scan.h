@@ -8,8 +8,9 @@
 #ifndef FASTFLOW_FF_SCAN_H
 #define FASTFLOW_FF_SCAN_H
 
+#include "fastflow/ff_bpf.h"
+#include "fastflow/ff_capture.h"
 #include "fastflow/ff_fields.h"
-#include "fastflow/ff_pcap.h"
 #include "fastflow/ff_tcpsig.h"
 
 /* Few enough for the views of a chunk and the packets behind them to stay cached. */
@@ -19,119 +20,168 @@
 enum ff_outcome {
     FF_NEED_BYTES, /* every whole record of the block was taken */
     FF_FULL,       /* the columns are full */
-    FF_NEED_ROOM,  /* a dictionary or the cells must grow first */
+    FF_NEED_ROOM,  /* a dictionary, the interfaces or the cells must grow first */
     FF_FAULTED     /* the capture is damaged here: see ff_scan.fault */
 };
 
 typedef struct ff_scan {
-    ff_pcap file;
+    ff_capture capture;
+    bool is_open;
     enum ff_fault fault;
-    uint64_t offset_bytes; /* of the next record, from the capture's beginning */
+    uint64_t consumed_bytes; /* from the capture's beginning */
     uint64_t n_records;
     uint64_t reasons[FF_N_REASONS]; /* records by enum ff_reason; they add up to n */
     uint64_t flags[FF_N_FLAGS];
+    uint32_t links;                  /* bit set of the enum ff_link met */
+    uint16_t unsupported_linktype;   /* the first one met */
     int64_t ts_min_ns, ts_end_ns;    /* plausible times: min <= ts < end */
     int64_t first_ts_ns, last_ts_ns; /* earliest and latest plausible time met */
     uint32_t needs;                  /* bits of enum ff_need */
+    uint32_t decap;                  /* bits of enum ff_tunnel */
+    bool has_filter;
+    ff_bpf filters[FF_N_LINKS]; /* n = 0 where the filter has no meaning for a link */
     ff_lexicon *lexicon;
     size_t n_views;
     ff_view views[FF_CHUNK_ROWS];
 } ff_scan;
 
-/* Read the file header from the first bytes of the capture; all of them if it has
- * fewer than FF_PCAP_HEADER_BYTES. */
+/* Begin with the first bytes of the capture: ff_capture_head_bytes() of them, or all.
+ */
 static inline enum ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t n) {
-    ff_span s = {p, n};
-    scan->fault = ff_pcap_parse(&scan->file, s);
-    if (scan->fault == FF_FAULT_none && !ff_link_is_supported(scan->file.linktype))
-        scan->fault = FF_FAULT_unsupported_linktype;
-    if (scan->fault == FF_FAULT_none) scan->offset_bytes = FF_PCAP_HEADER_BYTES;
+    size_t header_bytes = 0;
+    ff_capture *c = &scan->capture;
     scan->first_ts_ns = INT64_MAX;
     scan->last_ts_ns = INT64_MIN;
-    return scan->fault;
+    scan->fault = ff_capture_open(c, (ff_span){p, n}, &header_bytes);
+    if (scan->fault != FF_FAULT_none) return scan->fault;
+    if (c->format == FF_FORMAT_pcap && scan->has_filter &&
+        scan->filters[c->pcap.on.filter_link].n == 0)
+        return scan->fault = FF_FAULT_filter_linktype;
+    if (c->format == FF_FORMAT_pcap) scan->links = (uint32_t)1 << c->pcap.on.link;
+    if (c->format == FF_FORMAT_snoop) scan->links = (uint32_t)1 << c->snoop.on.link;
+    scan->consumed_bytes = header_bytes;
+    scan->is_open = true;
+    return FF_FAULT_none;
+}
+
+/* Where the record or block that comes next begins, or the one that is at fault. */
+static inline uint64_t ff_scan_offset(const ff_scan *scan) {
+    return scan->consumed_bytes - ff_capture_passed_bytes(&scan->capture);
 }
 
 /* The capture ends with n bytes that make no whole record. */
 static inline enum ff_fault ff_scan_end(ff_scan *scan, size_t n) {
-    if (scan->fault == FF_FAULT_none && n > 0)
-        scan->fault = n < scan->file.record_header_bytes
-                          ? FF_FAULT_truncated_record_header
-                          : FF_FAULT_truncated_record;
+    if (scan->fault != FF_FAULT_none || !scan->is_open) return scan->fault;
+    scan->fault = ff_capture_end(&scan->capture, n, ff_scan_offset(scan));
+    scan->flags[FF_FLAG_no_interface] = scan->fault == FF_FAULT_none &&
+                                        scan->capture.format == FF_FORMAT_pcapng &&
+                                        scan->capture.pcapng.n_described == 0;
     return scan->fault;
 }
 
-/* Captured bytes of a frame without its frame check sequence. */
-FF_INLINE size_t ff_frame_bytes(const ff_pcap *file, uint32_t caplen,
-                                uint32_t wirelen) {
-    if (FF_LIKELY(file->fcs_bytes == 0) || wirelen < file->fcs_bytes) return caplen;
-    uint32_t without_fcs = wirelen - file->fcs_bytes;
-    return caplen < without_fcs ? caplen : without_fcs;
+/* A frame without its frame check sequence. */
+FF_INLINE ff_span ff_record_frame(const ff_record *r, uint32_t wirelen) {
+    ff_span frame = r->data;
+    if (FF_UNLIKELY(r->on->fcs_bytes > 0) && wirelen >= r->on->fcs_bytes)
+        ff_clip(&frame, wirelen - r->on->fcs_bytes);
+    return frame;
 }
 
 FF_INLINE void ff_record_view(ff_scan *scan, const ff_record *r, ff_view *v) {
-    const ff_pcap *file = &scan->file;
-    v->caplen_bytes = r->caplen;
+    uint32_t caplen = (uint32_t)r->data.n;
+    ff_view_clear(v);
+    v->caplen_bytes = caplen;
     v->wirelen_bytes = r->wirelen;
-    v->linktype = file->linktype;
-    v->layers |= FF_BIT(TS);
-    /* 2^32 seconds and as many sub-seconds stay far below 2^63 ns. */
-    v->ts_ns = (int64_t)r->sec * 1000000000 + (int64_t)r->frac * file->ns_per_frac;
-    if (FF_UNLIKELY(r->frac >= file->frac_per_sec))
-        scan->flags[FF_FLAG_subsec_out_of_range]++;
-    if (FF_UNLIKELY(r->caplen > file->snaplen) && file->snaplen > 0)
+    v->linktype = r->on->linktype;
+    v->ts_ns = r->ts_ns;
+    if (FF_LIKELY(r->has_ts)) v->layers |= FF_BIT(TS);
+    if (FF_UNLIKELY(caplen > r->on->snaplen) && r->on->snaplen > 0)
         scan->flags[FF_FLAG_caplen_gt_snaplen]++;
-    if (FF_UNLIKELY(r->wirelen < r->caplen)) {
+    if (FF_UNLIKELY(r->wirelen < caplen)) {
         scan->flags[r->wirelen ? FF_FLAG_len_lt_caplen : FF_FLAG_len_zero]++;
-        if (r->wirelen == 0) v->wirelen_bytes = r->caplen;
+        if (r->wirelen == 0) v->wirelen_bytes = caplen;
     }
 }
 
-FF_INLINE void ff_scan_reason(ff_scan *scan, ff_view *v) {
-    if (FF_UNLIKELY(v->ts_ns < scan->ts_min_ns || v->ts_ns >= scan->ts_end_ns)) {
+/* Is the time plausible? A missing one is zero, which never is. */
+FF_INLINE bool ff_scan_time(ff_scan *scan, const ff_view *v) {
+    if (FF_UNLIKELY(v->ts_ns < scan->ts_min_ns || v->ts_ns >= scan->ts_end_ns ||
+                    !(v->layers & FF_BIT(TS))))
+        return false;
+    if (v->ts_ns < scan->first_ts_ns) scan->first_ts_ns = v->ts_ns;
+    if (v->ts_ns > scan->last_ts_ns) scan->last_ts_ns = v->ts_ns;
+    return true;
+}
+
+static inline void ff_scan_unsupported(ff_scan *scan, ff_view *v) {
+    if (!(scan->links >> FF_LINK_UNSUPPORTED & 1))
+        scan->unsupported_linktype = v->linktype;
+    ff_view_fault(v, FF_STATE_unsupported_linktype);
+}
+
+/* Does the filter let the record through? None lets everything through; what it has no
+ * meaning for is not matched. */
+FF_INLINE bool ff_scan_matches(ff_scan *scan, const ff_record *r, const ff_view *v) {
+    if (FF_LIKELY(!scan->has_filter)) return true;
+    if (r->on->link == FF_LINK_UNSUPPORTED) return false;
+    const ff_bpf *filter = &scan->filters[r->on->filter_link];
+    if (filter->n > 0) return ff_bpf_run(filter, r->data, v->wirelen_bytes) != 0;
+    scan->flags[FF_FLAG_filter_unsuited]++;
+    return false;
+}
+
+/* Make a view of a record; false if a filter wants none. */
+FF_INLINE bool ff_scan_record(ff_scan *scan, const ff_record *r, ff_view *v) {
+    uint8_t link = r->on->link;
+    ff_record_view(scan, r, v);
+    bool is_in_time = ff_scan_time(scan, v), is_wanted = ff_scan_matches(scan, r, v);
+    if (FF_UNLIKELY(link == FF_LINK_UNSUPPORTED))
+        ff_scan_unsupported(scan, v);
+    else if (FF_LIKELY(is_wanted))
+        ff_decode_packet(link, ff_record_frame(r, v->wirelen_bytes), scan->decap, v,
+                         scan->flags);
+    scan->links |= (uint32_t)1 << link;
+    /* The first that applies, in this order. */
+    if (FF_UNLIKELY(!is_in_time))
         v->reason = FF_REASON_bad_ts;
-    } else {
-        if (v->ts_ns < scan->first_ts_ns) scan->first_ts_ns = v->ts_ns;
-        if (v->ts_ns > scan->last_ts_ns) scan->last_ts_ns = v->ts_ns;
-        v->reason = ff_state_counted[v->state] ? FF_REASON_counted
-                                               : (uint8_t)(FF_REASON_STATES + v->state);
-    }
+    else if (FF_UNLIKELY(!is_wanted && link != FF_LINK_UNSUPPORTED))
+        v->reason = FF_REASON_filtered;
+    else if (FF_LIKELY(v->layers & FF_BIT(IP)))
+        v->reason = FF_REASON_counted;
+    else
+        v->reason = (uint8_t)(FF_REASON_STATES + v->state);
     scan->reasons[v->reason]++;
+    scan->n_records++;
+    return is_wanted;
 }
 
-/* Take up to max_rows records from *s into scan->views; *s then begins at the next
- * record. Invariant: every turn consumes at least a record header. */
+FF_INLINE enum ff_outcome ff_scan_stop(ff_scan *scan, enum ff_step step,
+                                       const ff_record *r) {
+    if (step == FF_STEP_NEED_BYTES) return FF_NEED_BYTES;
+    if (step == FF_STEP_NEED_ROOM) return FF_NEED_ROOM;
+    scan->fault = r->fault;
+    return FF_FAULTED;
+}
+
+/* Take records from *s into at most max_rows views; *s then begins at the next record.
+ * Every turn uses up at least a byte. */
 static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
                                             size_t max_rows) {
-    size_t header_bytes = scan->file.record_header_bytes;
-    size_t n = 0;
     const uint8_t *begin = s->p;
+    size_t n = 0;
     enum ff_outcome outcome = FF_FULL;
-    for (; n < max_rows; n++) {
+    while (n < max_rows) {
         ff_record r;
-        if (FF_UNLIKELY(!ff_has(*s, header_bytes))) {
-            outcome = FF_NEED_BYTES;
+        enum ff_step step = ff_capture_next(&scan->capture, *s, scan->flags, &r);
+        if (FF_UNLIKELY(step > FF_STEP_PASSED)) {
+            outcome = ff_scan_stop(scan, step, &r);
             break;
         }
-        scan->fault = ff_pcap_record_parse(&scan->file, s->p, &r);
-        if (FF_UNLIKELY(scan->fault != FF_FAULT_none)) {
-            outcome = FF_FAULTED;
-            break;
-        }
-        if (FF_UNLIKELY(s->n - header_bytes < r.caplen)) {
-            outcome = FF_NEED_BYTES;
-            break;
-        }
-        ff_view *v = &scan->views[n];
-        ff_view_clear(v);
-        ff_record_view(scan, &r, v);
-        ff_skip(s, header_bytes);
-        ff_span frame = {s->p, ff_frame_bytes(&scan->file, r.caplen, v->wirelen_bytes)};
-        ff_decode_packet(v->linktype, frame, v, scan->flags);
-        ff_scan_reason(scan, v);
-        ff_skip(s, r.caplen);
+        if (FF_LIKELY(step == FF_STEP_PACKET))
+            n += ff_scan_record(scan, &r, &scan->views[n]);
+        ff_skip(s, r.n_bytes);
     }
-    scan->offset_bytes += (uint64_t)(s->p - begin);
-    scan->n_records += n;
+    scan->consumed_bytes += (uint64_t)(s->p - begin);
     scan->n_views = n;
     return outcome;
 }

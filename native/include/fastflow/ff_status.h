@@ -25,6 +25,7 @@
     X(no_section_header, rejected, "a pcapng block without a section header before it")  \
     X(reserved_linktype_bits, rejected, "reserved bits of the link-type word are set")   \
     X(unsupported_linktype, rejected, "the link type is not one that fastflow decodes")  \
+    X(filter_linktype, rejected, "the filter has no meaning for this link type")         \
     X(truncated_record_header, truncated, "the file ends within a record header")        \
     X(truncated_record, truncated, "the file ends within a packet")                      \
     X(zero_record, damaged, "a record header is all zeros")                              \
@@ -150,12 +151,6 @@ static const ff_name ff_reason_names[] = {
 static const ff_name ff_flag_names[] = {
 #define X(name, text) {#name, "flag", text},
     FF_FLAGS(X)
-#undef X
-};
-
-static const uint8_t ff_state_counted[] = {
-#define X(name, counted, text) counted,
-    FF_STATES(X)
 #undef X
 };
 

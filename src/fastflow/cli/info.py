@@ -20,6 +20,10 @@ _LINKTYPE_NAMES = {
 }
 
 
+_TIME_UNITS = {True: "ns", False: "us"}
+_BYTE_ORDERS = {True: "swapped", False: "native"}
+
+
 @click.command("info")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @json_option
@@ -51,7 +55,7 @@ def _facts(path: str, is_named: bool) -> dict[str, Any]:
         echo_error(f"{path}: cannot be read: {error.strerror or error}")
         return {"path": path, "status": "rejected", "reason": "unreadable"}
     header = stats.header
-    linktype = header.get("linktype")
+    linktype = stats.linktypes[0] if len(stats.linktypes) == 1 else None
     skipped = stats.reason in UNKNOWN_FORMAT and not is_named
     if stats.reason is not None and not skipped:
         echo_error(fault_message(path, stats))
@@ -60,15 +64,19 @@ def _facts(path: str, is_named: bool) -> dict[str, Any]:
         "status": "skipped" if skipped else stats.status,
         "reason": stats.reason,
         "offset": stats.offset,
-        "format": f"pcap {header['version']}" if header else None,
+        "format": " ".join(
+            header[key] for key in ("format", "version") if key in header
+        )
+        or None,
         "compression": stats.compression,
         "linktype": linktype,
         "linktype_name": _LINKTYPE_NAMES.get(linktype) if linktype else None,
+        "linktypes": [_LINKTYPE_NAMES.get(n, str(n)) for n in stats.linktypes],
         "snaplen": header.get("snaplen"),
-        "time_unit": ("ns" if header["nanoseconds"] else "us") if header else None,
-        "byte_order": ("swapped" if header["swapped"] else "native")
-        if header
-        else None,
+        "time_unit": _TIME_UNITS.get(header.get("nanoseconds")),
+        "byte_order": _BYTE_ORDERS.get(header.get("swapped")),
+        "dropped": stats.dropped,
+        "bytes_not_read": stats.bytes_not_read,
         "first_packet": _iso(stats.first_ts_ns),
         "last_packet": _iso(stats.last_ts_ns),
         "records": stats.records,

@@ -113,45 +113,49 @@ FF_INLINE bool ff_scan_time(ff_scan *scan, const ff_view *v) {
     return true;
 }
 
-static inline void ff_scan_unsupported(ff_scan *scan, ff_view *v) {
-    if (!(scan->links >> FF_LINK_UNSUPPORTED & 1))
-        scan->unsupported_linktype = v->linktype;
+/* A record of a link type that is not decoded; classic pcap has none. */
+FF_OUTLINE void ff_scan_unsupported(ff_scan *scan, ff_view *v) {
+    uint32_t bit = (uint32_t)1 << FF_LINK_UNSUPPORTED;
+    if (!(scan->links & bit)) scan->unsupported_linktype = v->linktype;
+    scan->links |= bit;
     ff_view_fault(v, FF_STATE_unsupported_linktype);
 }
 
-/* Does the filter let the record through? None lets everything through; what it has no
- * meaning for is not matched. */
-FF_INLINE bool ff_scan_matches(ff_scan *scan, const ff_record *r, const ff_view *v) {
-    if (FF_LIKELY(!scan->has_filter)) return true;
-    if (r->on->link == FF_LINK_UNSUPPORTED) return false;
-    const ff_bpf *filter = &scan->filters[r->on->filter_link];
-    if (filter->n > 0) return ff_bpf_run(filter, r->data, v->wirelen_bytes) != 0;
+/* Does the filter let a record through? What it has no meaning for is not matched. */
+FF_OUTLINE bool ff_scan_matches(ff_scan *scan, const ff_interface *on, ff_span data,
+                                uint32_t wirelen) {
+    const ff_bpf *filter = &scan->filters[on->filter_link];
+    if (on->link == FF_LINK_UNSUPPORTED) return false;
+    if (filter->n > 0) return ff_bpf_run(filter, data, wirelen) != 0;
     scan->flags[FF_FLAG_filter_unsuited]++;
     return false;
 }
 
+/* Why the record is not counted: the first that applies, in this order. */
+FF_INLINE uint8_t ff_scan_reason(const ff_view *v, bool is_in_time, bool is_wanted) {
+    if (FF_UNLIKELY(!is_in_time)) return FF_REASON_bad_ts;
+    if (FF_LIKELY(v->layers & FF_BIT(IP))) return FF_REASON_counted;
+    if (FF_UNLIKELY(!is_wanted && v->state == FF_STATE_ok)) return FF_REASON_filtered;
+    return (uint8_t)(FF_REASON_STATES + v->state);
+}
+
 /* Make a view of a record; false if a filter wants none. */
-FF_INLINE bool ff_scan_record(ff_scan *scan, const ff_record *r, ff_view *v) {
+FF_INLINE bool ff_scan_record(ff_scan *scan, const ff_record *r, ff_view *v,
+                              bool is_pcap) {
     uint8_t link = r->on->link;
+    bool is_wanted = true;
     ff_record_view(scan, r, v);
-    bool is_in_time = ff_scan_time(scan, v), is_wanted = ff_scan_matches(scan, r, v);
-    if (FF_UNLIKELY(link == FF_LINK_UNSUPPORTED))
+    bool is_in_time = ff_scan_time(scan, v);
+    if (FF_UNLIKELY(scan->has_filter))
+        is_wanted = ff_scan_matches(scan, r->on, r->data, v->wirelen_bytes);
+    if (FF_UNLIKELY(!is_pcap && link == FF_LINK_UNSUPPORTED))
         ff_scan_unsupported(scan, v);
     else if (FF_LIKELY(is_wanted))
         ff_decode_packet(link, ff_record_frame(r, v->wirelen_bytes), scan->decap, v,
                          scan->flags);
-    scan->links |= (uint32_t)1 << link;
-    /* The first that applies, in this order. */
-    if (FF_UNLIKELY(!is_in_time))
-        v->reason = FF_REASON_bad_ts;
-    else if (FF_UNLIKELY(!is_wanted && link != FF_LINK_UNSUPPORTED))
-        v->reason = FF_REASON_filtered;
-    else if (FF_LIKELY(v->layers & FF_BIT(IP)))
-        v->reason = FF_REASON_counted;
-    else
-        v->reason = (uint8_t)(FF_REASON_STATES + v->state);
+    if (!is_pcap) scan->links |= (uint32_t)1 << link;
+    v->reason = ff_scan_reason(v, is_in_time, is_wanted);
     scan->reasons[v->reason]++;
-    scan->n_records++;
     return is_wanted;
 }
 
@@ -165,25 +169,40 @@ FF_INLINE enum ff_outcome ff_scan_stop(ff_scan *scan, enum ff_step step,
 
 /* Take records from *s into at most max_rows views; *s then begins at the next record.
  * Every turn uses up at least a byte. */
-static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
-                                            size_t max_rows) {
+FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_rows,
+                                          bool is_pcap) {
     const uint8_t *begin = s->p;
-    size_t n = 0;
+    ff_capture *c = &scan->capture;
+    ff_pcap pcap = c->pcap; /* a copy of its own cannot be changed by what is written */
+    size_t n = 0, n_records = 0;
     enum ff_outcome outcome = FF_FULL;
     while (n < max_rows) {
         ff_record r;
-        enum ff_step step = ff_capture_next(&scan->capture, *s, scan->flags, &r);
+        enum ff_step step = is_pcap ? ff_pcap_next(&pcap, *s, scan->flags, &r)
+                                    : ff_capture_next(c, *s, scan->flags, &r);
         if (FF_UNLIKELY(step > FF_STEP_PASSED)) {
             outcome = ff_scan_stop(scan, step, &r);
             break;
         }
-        if (FF_LIKELY(step == FF_STEP_PACKET))
-            n += ff_scan_record(scan, &r, &scan->views[n]);
+        if (is_pcap || FF_LIKELY(step == FF_STEP_PACKET)) {
+            n += ff_scan_record(scan, &r, &scan->views[n], is_pcap);
+            n_records++;
+        }
         ff_skip(s, r.n_bytes);
     }
     scan->consumed_bytes += (uint64_t)(s->p - begin);
+    scan->n_records += n_records;
     scan->n_views = n;
     return outcome;
+}
+
+/* A chunk of views. Classic pcap has a loop of its own, in which a record never leaves
+ * the registers. */
+static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
+                                            size_t max_rows) {
+    if (FF_LIKELY(scan->capture.format == FF_FORMAT_pcap))
+        return ff_scan_records(scan, s, max_rows, true);
+    return ff_scan_records(scan, s, max_rows, false);
 }
 
 /* The work beyond the headers that somebody asked for. */

@@ -11,6 +11,9 @@ import struct
 from dataclasses import dataclass, field
 from typing import Literal
 
+from link_builders import *  # noqa: F403 - links and tunnels are builders too
+from link_builders import LINKTYPE_ETHERNET
+
 ByteOrder = Literal["little", "big"]
 
 MAGIC_USEC = 0xA1B2C3D4
@@ -19,23 +22,8 @@ MAGIC_NSEC = 0xA1B23C4D
 MAGIC_MODIFIED = 0xA1B2CD34
 MAGICS = (MAGIC_USEC, MAGIC_NSEC, MAGIC_MODIFIED)
 
-LINKTYPE_ETHERNET = 1
-LINKTYPE_SLL = 113
-LINKTYPE_RAW = 101
-LINKTYPE_IPV4 = 228
-LINKTYPE_IPV6 = 229
-#: 12 and 14 are what some systems wrote for raw IP before LINKTYPE_RAW had a number.
-LINKTYPES_RAW = (12, 14, LINKTYPE_RAW)
-LINKTYPES = (LINKTYPE_ETHERNET, LINKTYPE_SLL, *LINKTYPES_RAW, 228, 229)
-
-ETHERTYPE_IPV4 = 0x0800
-ETHERTYPE_ARP = 0x0806
-ETHERTYPE_IPV6 = 0x86DD
-TPID_VLAN = 0x8100
-TPID_QINQ = 0x88A8
-TPID_OLD_QINQ = 0x9100
-
 ICMP, TCP, UDP, DCCP, GRE, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 47, 58, 132, 136
+IPIP, IPV6_IN = 4, 41
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTH, NO_NEXT, DEST_OPTIONS = 0, 43, 44, 51, 59, 60
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
@@ -154,66 +142,6 @@ def capture(*packets: bytes, linktype: int = LINKTYPE_ETHERNET) -> bytes:
     for second, packet in enumerate(packets):
         builder.add(packet, sec=T0 + second)
     return builder.build()
-
-
-# --- link layer ----------------------------------------------------------------------
-
-
-def ethernet(
-    payload: bytes = b"",
-    *,
-    ethertype: int = ETHERTYPE_IPV4,
-    dst: bytes = b"\x02\x00\x00\x00\x00\x02",
-    src: bytes = b"\x02\x00\x00\x00\x00\x01",
-    pad: bool = False,
-) -> bytes:
-    """Ethernet frame; `pad` fills it up to the 60 bytes that a card sends."""
-    frame = dst + src + struct.pack(">H", ethertype) + payload
-    return frame.ljust(60, b"\x00") if pad else frame
-
-
-def vlan(payload: bytes, *, vid: int = 1, pcp: int = 0, ethertype: int) -> bytes:
-    """What follows the tag's own ethertype: control word, inner ethertype, payload."""
-    return struct.pack(">HH", (pcp << 13) | (vid & 0x0FFF), ethertype) + payload
-
-
-def tagged(
-    payload: bytes,
-    *,
-    vids: tuple[int, ...] = (1,),
-    tpid: int = TPID_VLAN,
-    ethertype: int = ETHERTYPE_IPV4,
-) -> bytes:
-    """Ethernet frame with any number of tags, the outermost first."""
-    for vid in reversed(vids):
-        payload, ethertype = vlan(payload, vid=vid, ethertype=ethertype), tpid
-    return ethernet(payload, ethertype=ethertype)
-
-
-def qinq(
-    payload: bytes, *, outer: int = 100, inner: int = 200, ethertype: int = 0x0800
-) -> bytes:
-    """802.1ad frame: a service tag (0x88a8) around a customer tag (0x8100)."""
-    inside = vlan(payload, vid=inner, ethertype=ethertype)
-    return ethernet(vlan(inside, vid=outer, ethertype=TPID_VLAN), ethertype=TPID_QINQ)
-
-
-def sll(payload: bytes = b"", *, ethertype: int = ETHERTYPE_IPV4) -> bytes:
-    """Linux cooked capture, version 1."""
-    header = struct.pack(">HHH8sH", 0, 1, 6, b"\x02\x00\x00\x00\x00\x01", ethertype)
-    return header + payload
-
-
-def on_link(linktype: int, network: bytes) -> bytes:
-    """Wrap an IP packet as `linktype` wants it; the version nibble names the type."""
-    ethertype = (
-        ETHERTYPE_IPV6 if network[:1] and network[0] >> 4 == 6 else ETHERTYPE_IPV4
-    )
-    if linktype == LINKTYPE_ETHERNET:
-        return ethernet(network, ethertype=ethertype)
-    if linktype == LINKTYPE_SLL:
-        return sll(network, ethertype=ethertype)
-    return network
 
 
 # --- network layer -------------------------------------------------------------------

@@ -25,43 +25,10 @@ Flags and rows come only from records that are there as a whole.
 
 Time. Unsigned seconds and the fraction, which is carried when out of range.
 
-Link layer. Ethernet and SLL: less than the header, or a tag cut, `l2_truncated`; a
-ninth VLAN tag `too_many_vlan` (decided by its ethertype, whether or not it is all
-there); ethertype neither IPv4 nor IPv6 `non_ip`; then no network byte `l3_truncated`.
-`vlan` needs the whole first tag, and stays whatever comes after it.
+Packets: see reference_packet.py. Link headers: see reference_link.py.
 
-IPv4. In this order: version nibble `bad_ip_version`; 20 bytes `ip_truncated`; header
-length < 20 `ip_bad_ihl`; total length not 0 and < header length `ip_bad_length`; header
-longer than captured `ip_truncated`. Total length 0 stands for the captured length.
-
-IPv6. Version nibble `bad_ip_version`; 40 bytes `ip_truncated`. Payload length 0 stands
-for the captured length if the next header is not 59 and more than 40 bytes are there
-(flag `ip_len_zero`); else it is 0. At most 16 extension headers: a 17th is
-`too_many_ext`, one that is not there as a whole `ip6_ext_truncated`; both leave its
-number in `proto`, and no transport column. `ip6_ext_order` (whole headers only, once a
-packet): a hop-by-hop header that is not the first, any header a second time,
-destination options a third. A fragment header with an offset ends the walk.
-
-Flags of the IP layer (`frag`, `snap_truncated`, `ip_len_zero`, `ip6_ext_order`) come
-only from packets whose IP header is valid.
-
-Transport. "Available" is captured and within the IP length. By the IP length there is
-`by_length` = total length - headers. Later fragments have no transport columns and no
-payload_len. With more fragments to come a header may go on in the next one and a length
-may cover all of them: then TCP's header beyond `by_length` is `l4_truncated` with a
-null payload_len, and UDP's length has no upper bound.
-TCP: 4 available bytes give the ports, 20 the rest, else `l4_truncated`; header < 20 or
-> by_length `tcp_bad_doff`, cut or not; > available `l4_truncated`, payload_len known.
-An option that is malformed or runs out of the header: `tcp_bad_option`, payload_len
-known; options, mss, wscale and signature null in all these cases.
-UDP, UDP-Lite (8 bytes), SCTP, DCCP (12): 4 give the ports; less than all
-`l4_truncated`, payload_len null. UDP length field not 0 and < 8 or > by_length:
-`udp_bad_length`, payload_len still by the IP length.
-ICMP and ICMPv6, by number whatever the IP version: 1 byte gives the type, 2 the code,
-less than 4 `l4_truncated`; payload_len = by_length - 8, null if that is negative.
-All others: payload_len = by_length.
-
-Counting. As the data model says, per cell and per cell and source. A source is an
+Counting. As the data model says, per cell and per cell and source: packets with a
+plausible time and a valid outermost IP header. A source is an
 address and an IP version: ::ffff:192.0.2.1 on IPv6 is not 192.0.2.1, and has no
 country.
 """
@@ -72,53 +39,20 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-Row = dict[str, Any]
+from reference_link import LINKS, Row
+from reference_packet import COLUMNS, PACKET_COLUMNS, decode_packet
 
-#: Columns of a packet, in the order of the data model.
-PACKET_COLUMNS = (
-    "ts",
-    "caplen",
-    "wirelen",
-    "linktype",
-    "vlan",
-    "ip_version",
-    "src",
-    "dst",
-    "proto",
-    "ip_ttl",
-    "ip_tos",
-    "ip_id",
-    "ip_len",
-    "ip_frag",
-    "src_port",
-    "dst_port",
-    "tcp_flags",
-    "tcp_seq",
-    "tcp_ack",
-    "tcp_window",
-    "tcp_options",
-    "tcp_mss",
-    "tcp_wscale",
-    "icmp_type",
-    "icmp_code",
-    "payload_len",
-    "status",
-)
-DERIVED_COLUMNS = ("signature", "traffic")
-COLUMNS = PACKET_COLUMNS + DERIVED_COLUMNS
-
-UNCOUNTED = (
-    "l2_truncated",
-    "l3_truncated",
-    "too_many_vlan",
-    "non_ip",
-    "bad_ip_version",
-    "ip_truncated",
-    "ip_bad_ihl",
-    "ip_bad_length",
-)
+__all__ = [
+    "COLUMNS",
+    "PACKET_COLUMNS",
+    "CaptureResult",
+    "Row",
+    "decode_capture",
+    "decode_packet",
+    "tally",
+    "uncounted_reason",
+]
 
 #: Magic number -> (fraction units per second, bytes of a record header).
 MAGICS = {
@@ -128,21 +62,11 @@ MAGICS = {
 }
 VERSIONS = ((2, 2), (2, 3), (2, 4))
 MAX_CAPLEN = 262_144
-ETHERNET, SLL, IPV4, IPV6 = 1, 113, 228, 229
-RAW = (12, 14, 101)
-LINKTYPES = (ETHERNET, SLL, IPV4, IPV6, *RAW)
-VLAN_ETHERTYPES = (0x8100, 0x88A8, 0x9100)
-MAX_VLAN = 8
-EXTENSION_HEADERS = (0, 43, 44, 51, 60, 135, 139, 140)
-MAX_EXTENSIONS = 16
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 TIME_FROM = 631_152_000 * SECOND  # 1990-01-01
 TIME_TO = 4_102_444_800 * SECOND  # 2100-01-01
-
-BACKSCATTER_ICMP = (0, 3, 4, 5, 11, 12, 14, 16, 18)
-BACKSCATTER_ICMPV6 = (1, 2, 3, 4, 129)
 
 
 @dataclass
@@ -160,15 +84,11 @@ class CaptureResult:
         return len(self.rows)
 
 
-class _Fault(Exception):
-    """The first fault of a packet; its message is the status."""
-
-
 # --- container -----------------------------------------------------------------------
 
 
-def decode_capture(data: bytes) -> CaptureResult:
-    """Decode a whole classic pcap file."""
+def decode_capture(data: bytes, decap: frozenset[str] = frozenset()) -> CaptureResult:
+    """Decode a whole classic pcap file; `decap` names the tunnels to open."""
     reason = _file_fault(data)
     if reason is not None:
         return CaptureResult(status="rejected", reason=reason, offset=0)
@@ -219,7 +139,9 @@ def decode_capture(data: bytes) -> CaptureResult:
         frame = body
         if fcs and wirelen >= fcs:
             frame = body[: wirelen - fcs]
-        row, packet_flags = decode_packet(frame, linktype)
+        row, packet_flags = decode_packet(
+            frame, linktype, cut=max(0, wirelen - caplen), decap=decap
+        )
         row.update(ts=ts, caplen=caplen, wirelen=wirelen, linktype=linktype)
         flags.update(packet_flags)
         result.rows.append(row)
@@ -247,7 +169,7 @@ def _file_fault(data: bytes) -> str | None:
     (word,) = struct.unpack(order + "I", data[20:24])
     if word & 0x03FF_0000:
         return "reserved_linktype_bits"
-    if word & 0xFFFF not in LINKTYPES:
+    if word & 0xFFFF not in LINKS:
         return "unsupported_linktype"
     return None
 
@@ -267,301 +189,6 @@ def _is_file_header(header: bytes) -> bool:
         return False
     (major,) = struct.unpack(found[0] + "H", header[4:6])
     return major == 2
-
-
-# --- packets -------------------------------------------------------------------------
-
-
-def decode_packet(frame: bytes, linktype: int) -> tuple[Row, Counter[str]]:
-    """Decode one frame; the columns of the record header stay None."""
-    row: Row = dict.fromkeys(COLUMNS)
-    flags: Counter[str] = Counter()
-    row["status"] = "ok"
-    try:
-        version, packet = _link(row, frame, linktype)
-        if version == 4:
-            _ipv4(row, flags, packet)
-        else:
-            _ipv6(row, flags, packet)
-    except _Fault as fault:
-        row["status"] = str(fault)
-    row["signature"] = signature(row)
-    row["traffic"] = traffic(row)
-    return row, flags
-
-
-def _link(row: Row, frame: bytes, linktype: int) -> tuple[int, bytes]:
-    """Return the IP version that the link layer promises, and the network bytes."""
-    if linktype in (ETHERNET, SLL):
-        header_size = 14 if linktype == ETHERNET else 16
-        if len(frame) < header_size:
-            raise _Fault("l2_truncated")
-        ethertype = _be(frame[header_size - 2 : header_size])
-        rest = frame[header_size:]
-        n_tags = 0
-        while ethertype in VLAN_ETHERTYPES:
-            if n_tags == MAX_VLAN:
-                raise _Fault("too_many_vlan")
-            if len(rest) < 4:
-                raise _Fault("l2_truncated")
-            if n_tags == 0:
-                row["vlan"] = _be(rest[:2]) & 0x0FFF
-            ethertype = _be(rest[2:4])
-            rest = rest[4:]
-            n_tags += 1
-        if ethertype == 0x0800:
-            version = 4
-        elif ethertype == 0x86DD:
-            version = 6
-        else:
-            raise _Fault("non_ip")
-        if not rest:
-            raise _Fault("l3_truncated")
-    else:
-        rest = frame
-        if not rest:
-            raise _Fault("l3_truncated")
-        if linktype == IPV4:
-            version = 4
-        elif linktype == IPV6:
-            version = 6
-        else:
-            version = rest[0] >> 4
-
-    if version not in (4, 6) or rest[0] >> 4 != version:
-        raise _Fault("bad_ip_version")
-    return version, rest
-
-
-def _ipv4(row: Row, flags: Counter[str], packet: bytes) -> None:
-    captured = len(packet)
-    if captured < 20:
-        raise _Fault("ip_truncated")
-    header_size = (packet[0] & 15) * 4
-    if header_size < 20:
-        raise _Fault("ip_bad_ihl")
-    total = _be(packet[2:4])
-    if total != 0 and total < header_size:
-        raise _Fault("ip_bad_length")
-    if captured < header_size:
-        raise _Fault("ip_truncated")
-    if total == 0:
-        flags["ip_len_zero"] += 1
-        total = captured
-    if captured < total:
-        flags["snap_truncated"] += 1
-
-    fragment = _be(packet[6:8])
-    offset = (fragment & 0x1FFF) * 8
-    more = bool(fragment & 0x2000)
-    if offset or more:
-        flags["frag"] += 1
-
-    row["ip_version"] = 4
-    row["ip_tos"] = packet[1]
-    row["ip_len"] = total
-    row["ip_id"] = _be(packet[4:6])
-    row["ip_frag"] = offset
-    row["ip_ttl"] = packet[8]
-    row["proto"] = packet[9]
-    row["src"] = bytes(10) + b"\xff\xff" + packet[12:16]
-    row["dst"] = bytes(10) + b"\xff\xff" + packet[16:20]
-    if offset == 0:
-        available = packet[header_size : min(captured, total)]
-        _transport(row, available, total - header_size, more)
-
-
-def _ipv6(row: Row, flags: Counter[str], packet: bytes) -> None:
-    captured = len(packet)
-    if captured < 40:
-        raise _Fault("ip_truncated")
-    total = 40 + _be(packet[4:6])
-    if total == 40 and captured > 40 and packet[6] != 59:
-        flags["ip_len_zero"] += 1
-        total = captured
-    if captured < total:
-        flags["snap_truncated"] += 1
-
-    row["ip_version"] = 6
-    row["ip_tos"] = (_be(packet[0:2]) >> 4) & 0xFF
-    row["ip_len"] = total
-    row["ip_frag"] = 0
-    row["ip_ttl"] = packet[7]
-    row["src"] = packet[8:24]
-    row["dst"] = packet[24:40]
-
-    number = packet[6]
-    rest = packet[40 : min(captured, total)]
-    by_length = total - 40
-    more = False
-    met: list[int] = []
-    in_order = True
-    try:
-        while number in EXTENSION_HEADERS:
-            row["proto"] = number
-            if len(met) == MAX_EXTENSIONS:
-                raise _Fault("too_many_ext")
-            if len(rest) < 8:  # none is shorter
-                raise _Fault("ip6_ext_truncated")
-            if number == 44:
-                size = 8
-            elif number == 51:
-                size = (rest[1] + 2) * 4
-            else:
-                size = (rest[1] + 1) * 8
-            if len(rest) < size:
-                raise _Fault("ip6_ext_truncated")
-
-            allowed = 2 if number == 60 else 1
-            if met.count(number) >= allowed or (number == 0 and met):
-                in_order = False
-            met.append(number)
-
-            following = rest[0]
-            if number == 44:
-                offset = _be(rest[2:4]) & 0xFFF8
-                more = more or bool(rest[3] & 1)
-                row["ip_frag"] = offset
-                if offset:
-                    row["proto"] = following
-                    return
-            number = following
-            rest = rest[size:]
-            by_length -= size
-    finally:
-        if not in_order:
-            flags["ip6_ext_order"] += 1
-        if row["ip_frag"] or more:
-            flags["frag"] += 1
-    row["proto"] = number
-    _transport(row, rest, by_length, more)
-
-
-def _transport(row: Row, available: bytes, by_length: int, more: bool) -> None:
-    proto = row["proto"]
-    if proto == 6:
-        _tcp(row, available, by_length, more)
-    elif proto in (17, 136):
-        _ports(row, available, by_length, header_size=8)
-        if proto == 17:
-            length = _be(available[4:6])
-            too_long = length > by_length and not more
-            if length != 0 and (length < 8 or too_long):
-                raise _Fault("udp_bad_length")
-    elif proto in (33, 132):
-        _ports(row, available, by_length, header_size=12)
-    elif proto in (1, 58):
-        if by_length >= 8:
-            row["payload_len"] = by_length - 8
-        if len(available) >= 1:
-            row["icmp_type"] = available[0]
-        if len(available) >= 2:
-            row["icmp_code"] = available[1]
-        if len(available) < 4:
-            raise _Fault("l4_truncated")
-    else:
-        row["payload_len"] = by_length
-
-
-def _ports(row: Row, available: bytes, by_length: int, header_size: int) -> None:
-    if len(available) >= 4:
-        row["src_port"] = _be(available[0:2])
-        row["dst_port"] = _be(available[2:4])
-    if len(available) < header_size:
-        raise _Fault("l4_truncated")
-    row["payload_len"] = by_length - header_size
-
-
-def _tcp(row: Row, available: bytes, by_length: int, more: bool) -> None:
-    if len(available) >= 4:
-        row["src_port"] = _be(available[0:2])
-        row["dst_port"] = _be(available[2:4])
-    if len(available) < 20:
-        raise _Fault("l4_truncated")
-    row["tcp_seq"] = _be(available[4:8])
-    row["tcp_ack"] = _be(available[8:12])
-    row["tcp_flags"] = available[13]
-    row["tcp_window"] = _be(available[14:16])
-
-    header_size = (available[12] >> 4) * 4
-    if header_size < 20:
-        raise _Fault("tcp_bad_doff")
-    if header_size > by_length:
-        raise _Fault("l4_truncated" if more else "tcp_bad_doff")
-    row["payload_len"] = by_length - header_size
-    if header_size > len(available):
-        raise _Fault("l4_truncated")
-
-    kinds, mss, wscale = tcp_options(available[20:header_size])
-    row["tcp_options"] = "-".join(str(kind) for kind in kinds)
-    row["tcp_mss"] = mss
-    row["tcp_wscale"] = wscale
-
-
-def tcp_options(data: bytes) -> tuple[list[int], int | None, int | None]:
-    """Return the kinds in wire order, the segment size and the window scale."""
-    kinds: list[int] = []
-    mss: int | None = None
-    wscale: int | None = None
-    while data:
-        kind = data[0]
-        if kind == 0:
-            kinds.append(0)
-            break
-        if kind == 1:
-            kinds.append(1)
-            data = data[1:]
-            continue
-        if len(data) < 2 or data[1] < 2 or data[1] > len(data):
-            raise _Fault("tcp_bad_option")
-        value = data[2 : data[1]]
-        kinds.append(kind)
-        if kind == 2 and len(value) == 2:
-            mss = _be(value)
-        if kind == 3 and len(value) == 1:
-            wscale = value[0]
-        data = data[data[1] :]
-    return kinds, mss, wscale
-
-
-def _be(data: bytes) -> int:
-    return int.from_bytes(data, "big")
-
-
-# --- derived columns -----------------------------------------------------------------
-
-
-def signature(row: Row) -> str | None:
-    """`window:kinds:mss:wscale`, for TCP with a whole and valid header."""
-    if row["tcp_options"] is None:
-        return None
-    mss = "" if row["tcp_mss"] is None else row["tcp_mss"]
-    wscale = "" if row["tcp_wscale"] is None else row["tcp_wscale"]
-    return f"{row['tcp_window']}:{row['tcp_options']}:{mss}:{wscale}"
-
-
-def traffic(row: Row) -> str | None:
-    """What a packet is: an answer to somebody else, a probe, or neither."""
-    if row["ip_version"] is None:
-        return None
-    proto = row["proto"]
-    if proto == 6 and row["tcp_flags"] is not None:
-        fin, syn, rst, ack = (bool(row["tcp_flags"] & bit) for bit in (1, 2, 4, 16))
-        if rst or (syn and ack):
-            return "backscatter"
-        if syn and not fin:
-            return "scan"
-    if proto == 17:
-        return "scan"
-    if proto == 1 and row["icmp_type"] in BACKSCATTER_ICMP:
-        return "backscatter"
-    if proto == 1 and row["icmp_type"] == 8:
-        return "scan"
-    if proto == 58 and row["icmp_type"] in BACKSCATTER_ICMPV6:
-        return "backscatter"
-    if proto == 58 and row["icmp_type"] == 128:
-        return "scan"
-    return "other"
 
 
 # --- counting ------------------------------------------------------------------------
@@ -618,7 +245,7 @@ def uncounted_reason(row: Row) -> str | None:
     """Why a record is in no cell, or None."""
     if row["ts"] is None or not TIME_FROM <= row["ts"] < TIME_TO:
         return "bad_ts"
-    if row["status"] in UNCOUNTED:
+    if row["src"] is None:
         return row["status"]
     return None
 

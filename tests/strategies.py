@@ -13,6 +13,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 import builders as b
+import link_strategies
 
 u8 = st.integers(0, 0xFF)
 u16 = st.integers(0, 0xFFFF)
@@ -210,11 +211,6 @@ network_packets = weighted((3, ipv4_packets()), (2, ipv6_packets()))
 
 # --- link ----------------------------------------------------------------------------
 
-TPIDS = (b.TPID_VLAN, b.TPID_QINQ, b.TPID_OLD_QINQ)
-ethertypes = st.sampled_from(
-    [b.ETHERTYPE_IPV4, b.ETHERTYPE_IPV6, b.ETHERTYPE_ARP, 0x8847, 0x8864, 46, 1500]
-)
-
 
 @st.composite
 def _frames(draw: st.DrawFn, linktype: int) -> bytes:
@@ -222,16 +218,10 @@ def _frames(draw: st.DrawFn, linktype: int) -> bytes:
     network = draw(
         weighted((9, likely.get(linktype, network_packets)), (1, network_packets))
     )
-    if linktype not in (b.LINKTYPE_ETHERNET, b.LINKTYPE_SLL):
-        return network
-    right = b.ETHERTYPE_IPV6 if network[0] >> 4 == 6 else b.ETHERTYPE_IPV4
-    ethertype = draw(weighted((15, st.just(right)), (1, ethertypes)))
-    for _ in range(draw(st.sampled_from([0] * 12 + [1, 2, 7, 8, 9]))):
-        network = b.vlan(network, vid=draw(u16), ethertype=ethertype)
-        ethertype = draw(st.sampled_from(TPIDS))
-    if linktype == b.LINKTYPE_SLL:
-        return b.sll(network, ethertype=ethertype)
-    return b.ethernet(network, ethertype=ethertype, pad=draw(st.booleans()))
+    if draw(st.sampled_from([True] * 5 + [False])):
+        return b.on_link(linktype, network)
+    network = draw(link_strategies.tunnelled(st.just(network)))
+    return draw(link_strategies.on_link(linktype, network))
 
 
 @st.composite
@@ -262,6 +252,18 @@ def packets(linktype: int = b.LINKTYPE_ETHERNET) -> st.SearchStrategy[bytes]:
     """Frames of a link type: valid ones, damaged ones and noise."""
     whole = _frames(linktype)
     return weighted((4, whole), (2, whole.flatmap(_mutated)), (1, st.binary()))
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> tuple[int, bytes]:
+    """Draw a link type and a frame of many layers, whole, cut or damaged."""
+    linktype = draw(st.sampled_from(b.LINKTYPES))
+    packet = draw(link_strategies.tunnelled(network_packets))
+    frame = draw(link_strategies.on_link(linktype, packet))
+    kind = draw(st.sampled_from(["whole", "whole", "cut", "mutated"]))
+    if kind == "cut":
+        frame = frame[: draw(st.integers(0, len(frame)))]
+    return linktype, draw(_mutated(frame)) if kind == "mutated" else frame
 
 
 # --- files ---------------------------------------------------------------------------
@@ -310,7 +312,7 @@ odd_headers = st.builds(
         (3, st.just((2, 4))), (1, st.tuples(st.integers(1, 3), st.integers(0, 5)))
     ),
     linktype=st.sampled_from(b.LINKTYPES)
-    | st.sampled_from([0, 105, 276, 0xFFFF, 0x0001_0001, 0x0800_0001, 0xF400_0001])
+    | st.sampled_from([2, 105, 147, 0xFFFF, 0x0001_0001, 0x0800_0001, 0xF400_0001])
     | u32,
 )
 

@@ -32,7 +32,17 @@ cdef extern from "fastflow/ff_linktype.h" nogil:
     enum:
         FF_N_LINKS
         FF_LINK_UNSUPPORTED
-    const uint16_t ff_linktypes[]
+    ctypedef struct ff_link_info:
+        uint16_t linktype
+    const ff_link_info ff_links[]
+
+cdef extern from "fastflow/ff_tunnel.h" nogil:
+    enum:
+        FF_N_TUNNELS
+    ctypedef struct ff_tunnel_info:
+        const char *name
+        const char *text
+    const ff_tunnel_info ff_tunnels[]
 
 cdef extern from "fastflow/ff_record.h" nogil:
     ctypedef struct ff_interface:
@@ -158,6 +168,7 @@ cdef extern from "fastflow/ff_scan.h" nogil:
         uint32_t needs
         uint32_t decap
         bint has_filter
+        ff_bpf filters[]
         ff_lexicon *lexicon
     uint64_t ff_scan_offset(const ff_scan *scan) noexcept
     ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t n) noexcept

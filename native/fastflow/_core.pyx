@@ -47,7 +47,7 @@ from fastflow._c cimport (
     ff_interface,
     ff_lexicon,
     ff_lexicon_clear,
-    ff_linktypes,
+    ff_links,
     ff_name,
     ff_outcome,
     ff_reason_names,
@@ -64,7 +64,7 @@ from fastflow._c cimport (
 from fastflow.errors import InternalError
 
 RECORD_MAX_BYTES = FF_RECORD_MAX_BYTES
-LINKTYPES = tuple(ff_linktypes[i] for i in range(FF_N_LINKS))
+LINKTYPES = tuple(ff_links[i].linktype for i in range(FF_N_LINKS))
 TRAFFICS = tuple(ff_traffic_names[i].decode() for i in range(FF_N_TRAFFICS))
 
 
@@ -425,7 +425,7 @@ cdef class Scanner:
     def linktypes(self):
         """LINKTYPE_ numbers met; of those that are not decoded the first."""
         found = [
-            ff_linktypes[i] for i in range(FF_N_LINKS) if self.scan.links >> i & 1
+            ff_links[i].linktype for i in range(FF_N_LINKS) if self.scan.links >> i & 1
         ]
         if self.scan.links >> FF_LINK_UNSUPPORTED & 1:
             found.append(self.scan.unsupported_linktype)

@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One packet, from its link header to its transport header, into a view.
- * Layers are taken one after the other, each at most once; nothing recurses. */
+/* One packet, from its link header to its transport header, into a view; on through
+ * tunnels where those are to be opened. Layers are taken one after the other, at most
+ * 16 of them; nothing recurses. */
 #ifndef FASTFLOW_FF_DECODE_H
 #define FASTFLOW_FF_DECODE_H
 
 #include "fastflow/ff_icmp.h"
+#include "fastflow/ff_ip_proto.h"
 #include "fastflow/ff_ipv4.h"
 #include "fastflow/ff_ipv6.h"
 #include "fastflow/ff_link.h"
 #include "fastflow/ff_tcp.h"
 #include "fastflow/ff_traffic.h"
+#include "fastflow/ff_tunnel.h"
 #include "fastflow/ff_udp.h"
 #include "fastflow/ff_view.h"
-
-enum ff_proto {
-    FF_PROTO_ICMP = 1,
-    FF_PROTO_TCP = 6,
-    FF_PROTO_UDP = 17,
-    FF_PROTO_DCCP = 33,
-    FF_PROTO_ICMPV6 = 58,
-    FF_PROTO_SCTP = 132,
-    FF_PROTO_UDPLITE = 136
-};
 
 /* What the network layer leaves to the transport layer. */
 typedef struct ff_transport {
@@ -126,24 +119,29 @@ static inline enum ff_state ff_decode_ip6_ext(ff_transport *t, ff_view *v,
     return state;
 }
 
-FF_INLINE void ff_decode_network(ff_span s, enum ff_net net, ff_view *v,
-                                 uint64_t *flags) {
+/* Decode the IP header that a path leads to, and the transport header behind it. With
+ * is_opened it may be that of a tunnel's inner packet: only if it is valid does it take
+ * the place of the outer one. */
+FF_INLINE ff_transport ff_decode_network(const ff_path *path, bool is_opened,
+                                         ff_view *v, uint64_t *flags) {
+    ff_span s = path->s;
+    ff_transport t = {s, 0, false};
     if (FF_UNLIKELY(s.n == 0)) {
         ff_view_fault(v, FF_STATE_l3_truncated);
-        return;
+        return t;
     }
     unsigned version = s.p[0] >> 4;
-    if (FF_UNLIKELY(!((unsigned)net >> version & 1))) {
+    if (FF_UNLIKELY(!((unsigned)path->net >> version & 1))) {
         ff_view_fault(v, FF_STATE_bad_ip_version);
-        return;
+        return t;
     }
-    ff_transport t = {s, 0, false};
     enum ff_state state =
         FF_LIKELY(version == 4) ? ff_ipv4_parse(&t.s, v) : ff_ipv6_parse(&t.s, v);
     if (FF_UNLIKELY(state != FF_STATE_ok)) {
         ff_view_fault(v, state);
-        return;
+        return t;
     }
+    if (is_opened) ff_view_forget_transport(v);
     if (FF_UNLIKELY(v->ip_len_bytes > s.n)) flags[FF_FLAG_snap_truncated]++;
     t.wire_bytes = v->ip_len_bytes - (size_t)(t.s.p - s.p);
     if (FF_LIKELY(version == 4)) {
@@ -162,19 +160,41 @@ FF_INLINE void ff_decode_network(ff_span s, enum ff_net net, ff_view *v,
     } else if (FF_LIKELY(v->frag_bytes == 0)) {
         ff_decode_transport(&t, v);
     }
+    return t;
 }
 
-/* Decode a frame of a link (enum ff_link); v arrives cleared by ff_view_clear(). */
+/* The same with the tunnels of decap opened, one inside the other. Flags are counted
+ * once a packet. */
+FF_OUTLINE void ff_decode_opened(uint8_t link, ff_span frame, uint32_t decap,
+                                 ff_view *v, uint64_t *flags) {
+    uint64_t met[FF_N_FLAGS] = {0};
+    ff_path path = ff_link_parse(link, frame, v);
+    while (path.state == FF_STATE_ok) {
+        ff_transport t = ff_decode_network(&path, true, v, met);
+        if (v->state != FF_STATE_ok || v->frag_bytes > 0) break;
+        path.s = t.s;
+        if (!ff_tunnel_parse(&path, v, decap)) break;
+        ff_path_follow(link, &path, v);
+    }
+    ff_view_fault(v, path.state);
+    for (int f = 0; f < FF_N_FLAGS; f++) flags[f] += met[f] > 0;
+}
+
+/* Decode a frame of a link type (enum ff_link), opening the tunnels of decap (bits of
+ * enum ff_tunnel). v arrives cleared by ff_view_clear(), its lengths filled in: they
+ * say whether a frame check sequence was captured. */
 FF_INLINE void ff_decode_packet(uint8_t link, ff_span frame, uint32_t decap, ff_view *v,
                                 uint64_t *flags) {
-    (void)decap;
-    enum ff_net net = FF_NET_OTHER;
-    enum ff_state state = ff_link_parse(link, &frame, v, &net);
-    if (FF_UNLIKELY(state != FF_STATE_ok)) {
-        ff_view_fault(v, state);
+    if (FF_UNLIKELY(decap != 0)) {
+        ff_decode_opened(link, frame, decap, v, flags);
         return;
     }
-    ff_decode_network(frame, net, v, flags);
+    ff_path path = ff_link_parse(link, frame, v);
+    if (FF_UNLIKELY(path.state != FF_STATE_ok)) {
+        ff_view_fault(v, path.state);
+        return;
+    }
+    ff_decode_network(&path, false, v, flags);
 }
 
 #endif

@@ -99,6 +99,7 @@ FF_INLINE enum ff_state ff_ipv6_parse(ff_span *s, ff_view *v) {
     v->layers |= FF_BIT(IP);
     v->ip_len_bytes = (uint32_t)total_bytes;
     v->proto = ip[6];
+    v->frag_bytes = 0;
     ff_clip(s, total_bytes);
     ff_skip(s, FF_IPV6_HEADER_BYTES);
     return FF_STATE_ok;

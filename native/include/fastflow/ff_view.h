@@ -12,7 +12,7 @@
 enum ff_layer {
     FF_LAYER_RECORD,  /* always set */
     FF_LAYER_TS,      /* the capture time */
-    FF_LAYER_VLAN,    /* a VLAN tag */
+    FF_LAYER_VLAN,    /* a VLAN tag, outside of any tunnel */
     FF_LAYER_IP,      /* a valid IPv4 or IPv6 header */
     FF_LAYER_IPV4,    /* ... of version 4 */
     FF_LAYER_PORTS,   /* 4 bytes of a transport header with ports */
@@ -32,7 +32,7 @@ enum ff_layer {
 static const uint8_t ff_absent[64] = {0};
 
 typedef struct ff_view {
-    const uint8_t *ip;    /* IPv4 or IPv6 header */
+    const uint8_t *ip;    /* IPv4 or IPv6 header, the innermost one */
     const uint8_t *ports; /* transport header of which 4 bytes are there */
     const uint8_t *tcp;   /* TCP header of which 20 bytes are there */
     int64_t ts_ns;        /* since 1970-01-01 UTC */
@@ -59,6 +59,15 @@ FF_INLINE void ff_view_clear(ff_view *v) {
     memset(v, 0, sizeof *v);
     v->ip = v->ports = v->tcp = ff_absent;
     v->layers = FF_BIT(RECORD);
+}
+
+/* Behind an opened tunnel: forget all that the outer IP header led to. */
+FF_INLINE void ff_view_forget_transport(ff_view *v) {
+    v->ports = v->tcp = ff_absent;
+    v->payload_bytes = 0;
+    v->icmp_type = v->icmp_code = v->options_bytes = 0;
+    v->layers &= FF_BIT(RECORD) | FF_BIT(TS) | FF_BIT(VLAN) | FF_BIT(IP);
+    if (v->ip_version == 4) v->layers |= FF_BIT(IPV4);
 }
 
 /* The first fault is the one that names the packet. */

@@ -35,10 +35,6 @@ FF_INLINE uint16_t ff_erf_record_bytes(const uint8_t *p) {
     return ff_load_be16(p + 10);
 }
 
-static inline uint32_t ff_load_le32(const uint8_t *p) {
-    return __builtin_bswap32(ff_load_be32(p));
-}
-
 static inline bool ff_erf_is_ethernet(uint8_t type) {
     return type == FF_ERF_ETH || type == FF_ERF_COLOR_ETH ||
            type == FF_ERF_DSM_COLOR_ETH || type == FF_ERF_COLOR_HASH_ETH;

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fastflow
-from fastflow.packets import Reader
+from fastflow.reader import Reader
 from fastflow.pipeline import reduce as reduce_captures
 from fastflow.sources.stream import open_stream
 from fastflow.stages.country import load_country_table

@@ -21,6 +21,7 @@ cdef class Scanner:
     cdef ff_scan *scan
     cdef ff_columns columns
     cdef readonly Lexicon lexicon
+    cdef object filter  # keeps what `scan.filters` point into
     cdef object arena  # keeps what `columns` points into
     cdef bint make_room(self) noexcept nogil
     cdef int check_open(self) except -1

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from fastflow._bpf cimport Filter
 from fastflow._c cimport (
     FF_CHUNK_ROWS,
     FF_FAULT_none,
@@ -27,6 +28,7 @@ from fastflow._c cimport (
     FF_N_REASONS,
     FF_N_STATES,
     FF_N_TRAFFICS,
+    FF_N_TUNNELS,
     FF_NEED_ROOM,
     FF_PCAPNG_INTERFACES_MAX,
     FF_REASON_STATES,
@@ -59,7 +61,9 @@ from fastflow._c cimport (
     ff_span,
     ff_state_names,
     ff_traffic_names,
+    ff_tunnels,
 )
+from fastflow._c_bpf cimport ff_bpf
 
 from fastflow.errors import InternalError
 
@@ -79,6 +83,10 @@ FAULTS = tuple(_names(ff_fault_names, FF_N_FAULTS))
 STATES = tuple(_names(ff_state_names, FF_N_STATES))
 REASONS = tuple(_names(ff_reason_names, FF_REASON_STATES - 1))
 FLAGS = tuple(_names(ff_flag_names, FF_N_FLAGS))
+TUNNELS = tuple(
+    (ff_tunnels[i].name.decode(), ff_tunnels[i].text.decode())
+    for i in range(FF_N_TUNNELS)
+)
 
 
 def source_hash():
@@ -236,9 +244,23 @@ cdef class Scanner:
         Where option lists and signatures get their codes.
     ts_min_ns, ts_end_ns : int
         The plausible times, min <= ts < end, nanoseconds since 1970 UTC, not negative.
+    filter : Filter or None
+        What a packet must match, to be decoded and counted.
+    decap : int
+        The tunnels that are opened: a bit for each of TUNNELS.
     """
 
-    def __cinit__(self, Lexicon lexicon not None, int64_t ts_min_ns, int64_t ts_end_ns):
+    def __cinit__(
+        self,
+        Lexicon lexicon not None,
+        int64_t ts_min_ns,
+        int64_t ts_end_ns,
+        *,
+        Filter filter=None,
+        uint32_t decap=0,
+    ):
+        cdef const ff_bpf *program
+        cdef int i
         if ts_min_ns < 0:
             raise ValueError("plausible times begin in 1970 at the earliest")
         self.scan = <ff_scan *> calloc(1, sizeof(ff_scan))
@@ -248,6 +270,14 @@ cdef class Scanner:
         self.scan.lexicon = lexicon.lexicon
         self.scan.ts_min_ns = ts_min_ns
         self.scan.ts_end_ns = ts_end_ns
+        self.scan.decap = decap
+        self.filter = filter
+        self.scan.has_filter = filter is not None
+        if filter is not None:
+            for i in range(FF_N_LINKS):
+                program = filter.program(ff_links[i].linktype)
+                if program != NULL:
+                    self.scan.filters[i] = program[0]
         memset(&self.columns, 0, sizeof(self.columns))
 
     def __dealloc__(self):
@@ -368,6 +398,11 @@ cdef class Scanner:
     def offset_bytes(self):
         """Where the record or block at hand begins, from the capture's beginning."""
         return ff_scan_offset(self.scan)
+
+    @property
+    def consumed_bytes(self):
+        """Bytes used up, a block that is being passed over included."""
+        return self.scan.consumed_bytes
 
     @property
     def n_records(self):

@@ -2,6 +2,7 @@
 
 from typing_extensions import Buffer, disjoint_base
 
+from fastflow._bpf import Filter
 from fastflow.native_types import Field, Header
 
 RECORD_MAX_BYTES: int
@@ -11,6 +12,7 @@ FAULTS: tuple[tuple[str, str, str], ...]
 STATES: tuple[tuple[str, str, str], ...]
 REASONS: tuple[tuple[str, str, str], ...]
 FLAGS: tuple[tuple[str, str, str], ...]
+TUNNELS: tuple[tuple[str, str], ...]
 
 def source_hash() -> str: ...
 def head_bytes(head: Buffer) -> int: ...
@@ -25,7 +27,15 @@ class Lexicon:
 
 @disjoint_base
 class Scanner:
-    def __new__(cls, lexicon: Lexicon, ts_min_ns: int, ts_end_ns: int) -> Scanner: ...
+    def __new__(
+        cls,
+        lexicon: Lexicon,
+        ts_min_ns: int,
+        ts_end_ns: int,
+        *,
+        filter: Filter | None = None,
+        decap: int = 0,
+    ) -> Scanner: ...
     @property
     def lexicon(self) -> Lexicon: ...
     def open(self, head: Buffer) -> None: ...
@@ -38,6 +48,8 @@ class Scanner:
     def fault(self) -> str | None: ...
     @property
     def offset_bytes(self) -> int: ...
+    @property
+    def consumed_bytes(self) -> int: ...
     @property
     def n_records(self) -> int: ...
     @property

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
 from fastflow import _core
 from fastflow.arena import Layout, string_array
-from fastflow.errors import (
-    CaptureError,
-    CorruptCaptureError,
-    InternalError,
-    NotACaptureError,
-    TruncatedCaptureError,
-    UnsupportedLinkTypeError,
-)
+from fastflow.filters import PacketFilter, compile_filter
+from fastflow.outcome import ScanStats, capture_error
+from fastflow.reader import DEFAULT_DECODING, Decoding, Progress, Reader, tunnels
 from fastflow.schema import (
     COUNTRY,
     DEFAULT_COLUMNS,
     FIELDS,
-    InputRecord,
-    Status,
     check_columns,
     packet_schema,
 )
-from fastflow.sources.blocks import BLOCK_BYTES, Blocks
-from fastflow.sources.stream import ByteStream, open_stream
+from fastflow.sources.blocks import BLOCK_BYTES
+from fastflow.sources.stream import open_stream
 
 if TYPE_CHECKING:
     from fastflow.stages.country import CountryTable
@@ -43,197 +35,6 @@ _DICTIONARY_ENTRIES = 1 << 16
 
 #: A batch that fills less than this part of its arena is copied out of it.
 _SPARSE = 8
-
-#: 1990-01-01 <= time < 2100-01-01, nanoseconds since 1970 UTC.
-PLAUSIBLE_NS = (631_152_000 * 10**9, 4_102_444_800 * 10**9)
-
-#: Takes a number of bytes read since the last call.
-Progress = Callable[[int], None]
-
-_FAULTS = {name: (status, text) for name, status, text in _core.FAULTS}
-
-#: Faults that say that a file is of no format known here.
-UNKNOWN_FORMAT = frozenset({"empty_file", "short_magic", "unknown_magic"})
-
-#: Faults that are only the end of the bytes.
-_SHORT = frozenset(
-    {
-        "empty_file",
-        "short_magic",
-        "short_header",
-        "truncated_record_header",
-        "truncated_record",
-        "truncated_block",
-    }
-)
-
-
-@dataclass
-class ScanStats:
-    """What became of a capture; `records == counted + sum(uncounted.values())`.
-
-    Attributes
-    ----------
-    status : str
-        complete, truncated, damaged or rejected.
-    reason : str or None
-        The fault's name; null when complete.
-    offset : int or None
-        Where the fault lies: bytes from the beginning, decompressed.
-    bytes_not_read : int or None
-        What follows the offset, uncompressed; null where that is not known.
-    first_ts_ns, last_ts_ns : int or None
-        Earliest and latest plausible time, nanoseconds since 1970 UTC.
-    dropped : int or None
-        Packets lost before they reached the capture, as it says; null where it does not.
-    linktypes : list of int
-        LINKTYPE_ numbers met; of those that are not decoded the first.
-    header : dict
-        What the file header says; empty where there is none.
-    """
-
-    status: Status
-    reason: str | None
-    offset: int | None
-    records: int
-    counted: int
-    uncounted: dict[str, int]
-    flags: dict[str, int]
-    bytes_not_read: int | None
-    first_ts_ns: int | None
-    last_ts_ns: int | None
-    dropped: int | None
-    compression: str | None
-    linktypes: list[int]
-    header: dict[str, Any] = field(default_factory=dict)
-
-
-class Reader:
-    """Drives a native scanner over the blocks of one stream, which it closes.
-
-    Parameters
-    ----------
-    stream : ByteStream
-    lexicon : _core.Lexicon
-        Where option lists and signatures get their codes.
-    plausible_ns : (int, int)
-        Plausible times, the second exclusive, nanoseconds since 1970 UTC.
-    on_bytes : callable or None
-        Called with each run of new decompressed bytes, a memoryview valid meanwhile.
-    progress : callable or None
-        Called with the number of bytes read from the file since the last call.
-    """
-
-    def __init__(
-        self,
-        stream: ByteStream,
-        lexicon: _core.Lexicon,
-        *,
-        plausible_ns: tuple[int, int] = PLAUSIBLE_NS,
-        block_bytes: int = BLOCK_BYTES,
-        on_bytes: Callable[[memoryview], object] | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        self.scanner = _core.Scanner(lexicon, *plausible_ns)
-        self.stream = stream
-        self._blocks = Blocks(stream, block_bytes, _core.RECORD_MAX_BYTES, on_bytes)
-        self._is_at_end = False
-        self._progress = progress
-        self._n_reported_bytes = 0
-
-    def __enter__(self) -> Self:
-        """Return the reader."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Close the stream."""
-        self._blocks.close()
-
-    def open(self) -> str | None:
-        """Read the file header; return the fault that rejects the capture, or None."""
-        blocks = self._blocks
-        while len(blocks.view) < _core.head_bytes(blocks.view) and self._read():
-            pass
-        self.scanner.open(blocks.view)
-        if self.scanner.fault is None:
-            blocks.use_up(self.scanner.offset_bytes)
-        return self.scanner.fault
-
-    def blocks(self) -> Iterator[memoryview]:
-        """Yield what is there, then each time with more bytes, until the end.
-
-        The consumer says with `use_up` how much of a block it has taken. The end of
-        the records, a fault of theirs and a fault of the stream are told apart by
-        `stats`.
-        """
-        while self.scanner.fault is None:
-            yield self._blocks.view
-            if self.scanner.fault is None and not self._read():
-                self.scanner.end(len(self._blocks.view))
-                return
-
-    def use_up(self, n_bytes: int) -> None:
-        """Drop the first n bytes of the block."""
-        self._blocks.use_up(n_bytes)
-
-    def drain(self) -> None:
-        """Read on to the end, for the sake of `on_bytes` alone."""
-        self._blocks.use_up(len(self._blocks.view))
-        while self._read():
-            self._blocks.use_up(len(self._blocks.view))
-
-    def _read(self) -> bool:
-        self._is_at_end = self._is_at_end or not self._blocks.read()
-        if self._progress is not None:
-            n_read_bytes = self.stream.n_read_bytes
-            self._progress(n_read_bytes - self._n_reported_bytes)
-            self._n_reported_bytes = n_read_bytes
-        return not self._is_at_end
-
-    def stats(self) -> ScanStats:
-        """Return what became of the capture so far."""
-        scanner = self.scanner
-        # What ended the bytes early is the cause of a header or record cut short.
-        is_short = scanner.fault is None or scanner.fault in _SHORT
-        reason = (is_short and self.stream.fault) or scanner.fault
-        offset = None if reason is None else scanner.offset_bytes
-        return ScanStats(
-            status=_status(reason, scanner),
-            reason=reason,
-            offset=offset,
-            bytes_not_read=self._bytes_not_read(offset),
-            records=scanner.n_records,
-            counted=scanner.n_counted,
-            uncounted=scanner.uncounted,
-            flags={**scanner.flags, **self.stream.flags},
-            first_ts_ns=scanner.first_ts_ns,
-            last_ts_ns=scanner.last_ts_ns,
-            dropped=scanner.dropped,
-            compression=self.stream.compression,
-            linktypes=scanner.linktypes,
-            header=dict(scanner.header),
-        )
-
-    def _bytes_not_read(self, offset: int | None) -> int | None:
-        if offset is None:
-            return 0
-        size = getattr(self.stream, "size_bytes", None)
-        return None if size is None else max(size - offset, 0)
-
-
-def _status(reason: str | None, scanner: _core.Scanner) -> Status:
-    """Return what a fault makes of a capture.
-
-    At the very beginning it rejects it; one that would, met later, damages it.
-    """
-    if reason is None:
-        return "complete"
-    status: Any = _FAULTS[reason][0]
-    if reason == scanner.fault and scanner.offset_bytes == 0:
-        return "rejected"
-    if status == "rejected" and scanner.offset_bytes > 0:
-        return "damaged"
-    return cast(Status, status)
 
 
 class Scan:
@@ -255,6 +56,7 @@ class Scan:
         source: str | os.PathLike[str] | BinaryIO,
         columns: Sequence[str],
         *,
+        decoding: Decoding,
         country_table: CountryTable | None,
         batch_rows: int,
         block_bytes: int,
@@ -265,6 +67,7 @@ class Scan:
         self.schema = packet_schema(columns)
         self.stats: ScanStats | None = None
         self._source = source
+        self._decoding = decoding
         self._country_table = country_table
         self._batch_rows = batch_rows
         self._block_bytes = block_bytes
@@ -276,6 +79,7 @@ class Scan:
         reader = Reader(
             open_stream(self._source),
             _core.Lexicon(seed=int.from_bytes(os.urandom(8))),
+            decoding=self._decoding,
             block_bytes=self._block_bytes,
             progress=self._progress,
         )
@@ -384,6 +188,8 @@ def scan(
     source: str | os.PathLike[str] | BinaryIO,
     columns: Sequence[str] | None = None,
     *,
+    filter: str | PacketFilter | None = None,
+    decap: str | Iterable[str] = (),
     country_table: CountryTable | None = None,
     batch_rows: int = BATCH_ROWS,
     block_bytes: int = BLOCK_BYTES,
@@ -395,11 +201,16 @@ def scan(
     Parameters
     ----------
     source : path, "-" or binary file object
-        A classic pcap file of any byte order, gzip-compressed or not; known by its
-        first bytes.
+        A pcap, pcapng, ERF or snoop file, compressed by gzip, zstd, lz4, bzip2 or xz or
+        not at all; known by its first bytes.
     columns : sequence of str or None
         Packet columns, in the order wanted; only these are decoded. None: every one
         but the derived ones (traffic, signature, country).
+    filter : str, PacketFilter or None
+        Only packets that match, in tcpdump's language: "tcp dst port 445".
+    decap : str or iterable of str
+        Tunnels to open, so that the columns are those of the packet inside: gre, vxlan
+        ...; one text may name several, with commas.
     country_table : CountryTable or None
         For the column `country`; None: the default table.
     batch_rows : int
@@ -420,7 +231,7 @@ def scan(
     Raises
     ------
     ConfigError
-        A column has no such name.
+        A column or a tunnel has no such name; the filter does not compile.
     CaptureError
         While iterating: the file is no capture, or is damaged.
     OSError
@@ -435,6 +246,10 @@ def scan(
     return Scan(
         source,
         DEFAULT_COLUMNS if columns is None else tuple(columns),
+        decoding=Decoding(
+            filter=compile_filter(filter) if isinstance(filter, str) else filter,
+            decap=tunnels(decap.split(",") if isinstance(decap, str) else decap),
+        ),
         country_table=country_table,
         batch_rows=batch_rows,
         block_bytes=block_bytes,
@@ -443,7 +258,9 @@ def scan(
     )
 
 
-def read_stats(source: str | os.PathLike[str] | BinaryIO) -> ScanStats:
+def read_stats(
+    source: str | os.PathLike[str] | BinaryIO, decoding: Decoding = DEFAULT_DECODING
+) -> ScanStats:
     """Read a capture to its end, decoding no column, and say what became of it.
 
     Raises
@@ -451,35 +268,10 @@ def read_stats(source: str | os.PathLike[str] | BinaryIO) -> ScanStats:
     OSError
         The file cannot be read.
     """
-    with Reader(open_stream(source), _core.Lexicon(seed=0)) as reader:
+    stream = open_stream(source)
+    with Reader(stream, _core.Lexicon(seed=0), decoding=decoding) as reader:
         if reader.open() is None:
             reader.scanner.bind(bytearray(1), {}, {}, sys.maxsize)
             for block in reader.blocks():
                 reader.use_up(reader.scanner.read(block)[0])
         return reader.stats()
-
-
-def fault_message(path: str, outcome: ScanStats | InputRecord) -> str:
-    """Return one line: what is wrong with a capture, where, and what was kept."""
-    if outcome.reason is None:
-        raise InternalError(f"{path}: a complete capture has no fault")
-    text = _FAULTS[outcome.reason][1]
-    if isinstance(outcome, ScanStats) and outcome.reason == "unsupported_linktype":
-        text += f" ({outcome.header.get('linktype', 'of snoop')})"
-    kept = f"; {outcome.records:,} packets before it kept" if outcome.records else ""
-    return f"{path}: {text} ({outcome.reason}) at byte {outcome.offset}{kept}"
-
-
-def capture_error(path: str, stats: ScanStats) -> CaptureError:
-    """Return the exception for a capture that is not complete."""
-    kind: type[CaptureError]
-    if stats.reason == "unsupported_linktype":
-        kind = UnsupportedLinkTypeError
-    elif stats.status == "rejected":
-        kind = NotACaptureError
-    elif stats.status == "truncated":
-        kind = TruncatedCaptureError
-    else:
-        kind = CorruptCaptureError
-    message = fault_message(path, stats)
-    return kind(message, path, stats.offset or 0, stats.reason or "")

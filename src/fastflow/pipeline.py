@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,17 +16,23 @@ from blake3 import blake3
 
 from fastflow._version import __version__
 from fastflow.errors import ConfigError, exit_code
-from fastflow.packets import UNKNOWN_FORMAT, Progress, Reader, ScanStats
+from fastflow.filters import PacketFilter, compile_filter
+from fastflow.outcome import UNKNOWN_FORMAT, ScanStats, messages
+from fastflow.reader import Decoding, Progress, Reader, tunnels
 from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
 from fastflow.sources.stream import ByteStream, open_stream
 from fastflow.stages.country import CountryTable, load_country_table
 from fastflow.stages.tally import HourlyTally
 from fastflow.store import Store
+from fastflow.store.settings import is_hidden
 
 #: A commit costs two fsyncs whatever it holds: captures share one, up to these bounds.
 _COMMIT_INPUTS = 256
 _COMMIT_ROWS = 4_000_000
+
+#: More than is ever read ahead, so that it does not depend on that.
+_HASHED_BEHIND_DAMAGE_BYTES = 1 << 24
 
 _PARENT = "{parent}"
 
@@ -39,7 +46,7 @@ class ReduceReport:
     inputs : list of InputRecord
         In the order of the captures.
     messages : list of str
-        One line for each capture that could not be read at all.
+        Lines that an operator must read: what is damaged, unreadable, not decoded.
     """
 
     inputs: list[InputRecord] = field(default_factory=list)
@@ -67,6 +74,8 @@ def reduce(
     geo: str | os.PathLike[str] | CountryTable | None = None,
     workers: int | None = None,
     sources: bool | None = None,
+    filter: str | None = None,
+    decap: str | Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> ReduceReport:
     """Reduce captures to exact hourly counts and commit them to a store.
@@ -85,6 +94,10 @@ def reduce(
         Captures reduced at the same time; None: one for each core.
     sources : bool or None
         Keep the source addresses. None: as the store does, True for a new one.
+    filter : str or None
+        Count only packets that match, in tcpdump's language. None: as the store does.
+    decap : str, iterable of str or None
+        Tunnels to open before counting: "gre,vxlan". None: as the store does.
     progress : callable or None
         Called with the number of bytes read since the last call, from any thread.
 
@@ -96,7 +109,8 @@ def reduce(
     Raises
     ------
     ConfigError
-        A capture does not exist, or an option contradicts the store.
+        A capture does not exist, the filter does not compile, or an option contradicts
+        the store.
     StoreError
         The store cannot be opened or written; what was committed before stays.
     """
@@ -106,15 +120,46 @@ def reduce(
     if not found:
         raise ConfigError("no capture was named")
     jobs = [(capture, _sensor_of(capture, sensor)) for capture in found]
-    if not isinstance(store, Store):
-        settings = {} if sources is None else {"sources": sources}
+    compiled = None if filter is None else compile_filter(filter)
+    settings = _settings(sources, filter, decap)
+    if isinstance(store, Store):
+        store.settings.check_same(settings, str(store.path))
+    else:
         store = Store(store, create=True, settings=settings)
+    if compiled is None:
+        compiled = _filter_of(store)
     table = geo if isinstance(geo, CountryTable) else load_country_table(geo)
-    reducer = _Reducer(store, table, progress)
+    reducer = _Reducer(store, table, compiled, progress)
     committer = _Committer(store)
-    for reduced, message in _in_order(reducer.reduce, jobs, workers):
-        committer.add(reduced, message)
+    for reduced, lines in _in_order(reducer.reduce, jobs, workers):
+        committer.add(reduced, lines)
     return committer.finish()
+
+
+def _settings(
+    sources: bool | None, filter: str | None, decap: str | Iterable[str] | None
+) -> dict[str, Any]:
+    """Return the settings that were named, as a store records them."""
+    named: dict[str, Any] = {}
+    if sources is not None:
+        named["sources"] = sources
+    if filter is not None:
+        named["filter"] = " ".join(filter.split()) or None
+    if decap is not None:
+        names = decap.split(",") if isinstance(decap, str) else decap
+        named["decap"] = ",".join(tunnels(names)) or None
+    return named
+
+
+def _filter_of(store: Store) -> PacketFilter | None:
+    """Return the filter that a store was made with."""
+    expression = store.settings.filter
+    if is_hidden(expression):
+        raise ConfigError(
+            f"{store.path}: the store was made with a filter that names addresses, and "
+            "keeps no address; say the same --filter again"
+        )
+    return None if expression is None else compile_filter(expression)
 
 
 def _sensor_of(capture: Found, sensor: str) -> str:
@@ -127,10 +172,10 @@ def _sensor_of(capture: Found, sensor: str) -> str:
 
 
 def _in_order(
-    work: Callable[[Found, str], tuple[Reduced, str | None]],
+    work: Callable[[Found, str], tuple[Reduced, list[str]]],
     jobs: Sequence[tuple[Found, str]],
     workers: int | None,
-) -> Iterator[tuple[Reduced, str | None]]:
+) -> Iterator[tuple[Reduced, list[str]]]:
     """Do the jobs on several threads; yield results in the order of the jobs.
 
     Few results wait at a time, so that memory does not grow with the number of jobs.
@@ -139,7 +184,7 @@ def _in_order(
     if n_workers == 1:
         yield from (work(*job) for job in jobs)
         return
-    waiting: deque[Future[tuple[Reduced, str | None]]] = deque()
+    waiting: deque[Future[tuple[Reduced, list[str]]]] = deque()
     with ThreadPoolExecutor(n_workers) as pool:
         for job in jobs:
             waiting.append(pool.submit(work, *job))
@@ -153,24 +198,29 @@ class _Reducer:
     """Reduces one capture at a time; used by several threads at once."""
 
     def __init__(
-        self, store: Store, table: CountryTable, progress: Progress | None
+        self,
+        store: Store,
+        table: CountryTable,
+        filter: PacketFilter | None,
+        progress: Progress | None,
     ) -> None:
         settings = store.settings
-        self._plausible_ns = (
-            settings.min_time_s * 10**9,
-            settings.max_time_s * 10**9,
+        self._decoding = Decoding(
+            (settings.min_time_s * 10**9, settings.max_time_s * 10**9),
+            filter,
+            tunnels((settings.decap or "").split(",")),
         )
         self._keeps_sources = settings.sources
         self._table = table
         self._progress = progress
 
-    def reduce(self, capture: Found, sensor: str) -> tuple[Reduced, str | None]:
-        """Return a capture's rows and record, and a message if it cannot be read."""
+    def reduce(self, capture: Found, sensor: str) -> tuple[Reduced, list[str]]:
+        """Return a capture's rows and record, and what must be said of it."""
         try:
             # Before the first byte: of a file that grows meanwhile they must not say
             # that its end was read.
             size, mtime_ns = _size_and_time(capture)
-            reduced = self._reduce(capture, sensor, open_stream(capture.path))
+            reduced, stats = self._reduce(capture, sensor, open_stream(capture.path))
         except OSError as error:
             # Not the capture's fault: nothing is recorded, so that it can be read when
             # it is readable again.
@@ -183,48 +233,70 @@ class _Reducer:
                 version=__version__,
             )
             message = f"{capture.path}: cannot be read: {error.strerror or error}"
-            return _without_rows(record), message
+            return _without_rows(record), [message]
         reduced.record.size, reduced.record.mtime_ns = size, mtime_ns
-        return reduced, None
+        is_skipped = reduced.record.status == "skipped"
+        return reduced, [] if is_skipped else messages(capture.path, stats)
 
-    def _reduce(self, capture: Found, sensor: str, stream: ByteStream) -> Reduced:
+    def _reduce(
+        self, capture: Found, sensor: str, stream: ByteStream
+    ) -> tuple[Reduced, ScanStats]:
         tally = HourlyTally()
         digest = _Digest()
         reader = Reader(
             stream,
             tally.lexicon,
-            plausible_ns=self._plausible_ns,
+            decoding=self._decoding,
             on_bytes=digest.update,
             progress=self._progress,
         )
         with reader:
             fault = reader.open()
             if fault in UNKNOWN_FORMAT and not capture.is_named:
-                skipped = _record(capture, sensor, "", reader.stats(), "skipped")
-                return _without_rows(skipped)
+                stats = reader.stats()
+                skipped = _record(capture, sensor, "", stats, "skipped")
+                return _without_rows(skipped), stats
             if fault is None:
                 tally.add(reader)
-            reader.drain()
+            if reader.stats().status in ("damaged", "rejected"):
+                digest.limit(reader.scanner.consumed_bytes)
+            reader.read_on(digest.end_bytes)
             stats = reader.stats()
         input_id = digest.input_id(stats, sensor, capture.path)
         record = _record(capture, sensor, input_id, stats)
         record.country_table = f"{self._table.name} {self._table.version}"
         record.country_date = self._table.date
         counts, sources = tally.rows(self._table, sensor, input_id)
-        return Reduced(record, counts, sources if self._keeps_sources else None)
+        reduced = Reduced(record, counts, sources if self._keeps_sources else None)
+        return reduced, stats
 
 
 class _Digest:
-    """The identity of a capture: size and BLAKE3 hash of its decompressed bytes."""
+    """The identity of a capture: size and BLAKE3 hash of its decompressed bytes.
+
+    Of a damaged capture, those up to 16 MiB behind the damage: what a few bytes
+    unpack to may have no end.
+
+    Attributes
+    ----------
+    end_bytes : int
+        Where the bytes that are hashed end, unless the capture does before.
+    """
 
     def __init__(self) -> None:
+        self.end_bytes = sys.maxsize
         self._n_bytes = 0
         self._hash = blake3()
 
+    def limit(self, damage_bytes: int) -> None:
+        """Set the end, where the damage is known; reading ahead is not there yet."""
+        self.end_bytes = damage_bytes + _HASHED_BEHIND_DAMAGE_BYTES
+
     def update(self, data: memoryview) -> None:
         """Take in the next bytes."""
-        self._hash.update(data)
-        self._n_bytes += len(data)
+        piece = data[: max(self.end_bytes - self._n_bytes, 0)]
+        self._hash.update(piece)
+        self._n_bytes += len(piece)
 
     def input_id(self, stats: ScanStats, sensor: str, path: str) -> str:
         """Return the id; captures without packets differ by sensor and path."""
@@ -285,12 +357,11 @@ class _Committer:
         self._batch: list[Reduced] = []
         self._batch_rows = 0
 
-    def add(self, reduced: Reduced, message: str | None) -> None:
+    def add(self, reduced: Reduced, lines: list[str]) -> None:
         """Take in one capture; commit if enough has come together."""
         record = reduced.record
         self._report.inputs.append(record)
-        if message is not None:
-            self._report.messages.append(message)
+        self._report.messages += lines
         if not record.input:
             return
         self._batch.append(reduced)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import builders as b
 import reference
-from fastflow.packets import Reader
+from fastflow.reader import Reader
 from fastflow.sources.stream import open_stream
 from fastflow.stages.tally import HourlyTally
 from strategies import Capture, capture_parts, captures

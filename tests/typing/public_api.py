@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import fastflow as ff
-from fastflow.packets import Scan, ScanStats
+from fastflow.outcome import ScanStats
+from fastflow.packets import Scan
 from fastflow.pipeline import ReduceReport
 from fastflow.schema import InputRecord
 from fastflow.store import Settings, Store

@@ -13,7 +13,7 @@ import pytest
 import builders as b
 import fastflow
 from fastflow import _core, errors
-from fastflow.packets import ScanStats, capture_error, fault_message
+from fastflow.outcome import ScanStats, capture_error, fault_message
 from fastflow.schema import Status, names_of_trouble
 
 FAULTS = {name: (status, text) for name, status, text in _core.FAULTS}

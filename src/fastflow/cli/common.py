@@ -19,6 +19,19 @@ store_option = click.option(
     metavar="URL",
     help="The store: a directory.",
 )
+filter_option = click.option(
+    "--filter",
+    "expression",
+    metavar="BPF",
+    help="Only packets that match, in tcpdump's language, as in "
+    "'tcp dst port 445 and not src net 10.0.0.0/8'. Host names are looked up once.",
+)
+decap_option = click.option(
+    "--decap",
+    metavar="A,B,...",
+    help="Open these tunnels and look at the packet inside: gre, erspan, ipip, 6in4, "
+    "4in6, 6in6, vxlan, geneve, gtpu, or all. Default: none.",
+)
 
 
 #: Wider than any row.

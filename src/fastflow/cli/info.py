@@ -10,16 +10,23 @@ from fastflow.cli.common import echo_error, json_option, print_json, print_table
 from fastflow.errors import exit_code
 
 _LINKTYPE_NAMES = {
+    0: "NULL",
     1: "EN10MB",
+    9: "PPP",
     12: "RAW",
     14: "RAW",
+    50: "PPP_HDLC",
     101: "RAW",
+    104: "C_HDLC",
+    108: "LOOP",
     113: "LINUX_SLL",
+    117: "PFLOG",
+    127: "IEEE802_11_RADIOTAP",
     228: "IPV4",
     229: "IPV6",
+    239: "NFLOG",
+    276: "LINUX_SLL2",
 }
-
-
 _TIME_UNITS = {True: "ns", False: "us"}
 _BYTE_ORDERS = {True: "swapped", False: "native"}
 
@@ -47,7 +54,8 @@ def command(ctx: click.Context, captures: tuple[str, ...], as_json: bool) -> Non
 
 def _facts(path: str, is_named: bool) -> dict[str, Any]:
     """Return what `info --json` says of a capture."""
-    from fastflow.packets import UNKNOWN_FORMAT, fault_message, read_stats
+    from fastflow.outcome import UNKNOWN_FORMAT, messages
+    from fastflow.packets import read_stats
 
     try:
         stats = read_stats(path)
@@ -57,8 +65,8 @@ def _facts(path: str, is_named: bool) -> dict[str, Any]:
     header = stats.header
     linktype = stats.linktypes[0] if len(stats.linktypes) == 1 else None
     skipped = stats.reason in UNKNOWN_FORMAT and not is_named
-    if stats.reason is not None and not skipped:
-        echo_error(fault_message(path, stats))
+    for line in [] if skipped else messages(path, stats):
+        echo_error(line)
     return {
         "path": path,
         "status": "skipped" if skipped else stats.status,
@@ -70,8 +78,8 @@ def _facts(path: str, is_named: bool) -> dict[str, Any]:
         or None,
         "compression": stats.compression,
         "linktype": linktype,
-        "linktype_name": _LINKTYPE_NAMES.get(linktype) if linktype else None,
-        "linktypes": [_LINKTYPE_NAMES.get(n, str(n)) for n in stats.linktypes],
+        "linktype_name": None if linktype is None else _LINKTYPE_NAMES.get(linktype),
+        "linktypes": stats.linktypes,
         "snaplen": header.get("snaplen"),
         "time_unit": _TIME_UNITS.get(header.get("nanoseconds")),
         "byte_order": _BYTE_ORDERS.get(header.get("swapped")),
@@ -95,6 +103,8 @@ def _iso(ts_ns: int | None) -> str | None:
 def _print_facts(fact: dict[str, Any]) -> None:
     rows: list[tuple[str, Any]] = []
     for name, value in fact.items():
+        if isinstance(value, list):
+            value = ", ".join(_LINKTYPE_NAMES.get(n, str(n)) for n in value)
         if isinstance(value, dict):
             value = ", ".join(f"{key} {n:,}" for key, n in value.items())
         if value not in (None, ""):

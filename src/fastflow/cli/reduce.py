@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from fastflow.cli.common import (
+    decap_option,
     echo_error,
+    filter_option,
     json_option,
     print_json,
     print_table,
@@ -43,6 +45,8 @@ _LISTED_CAPTURES = 20
     is_flag=True,
     help="Keep no source addresses (of a new store; an old one decides itself).",
 )
+@filter_option
+@decap_option
 @json_option
 @click.pass_context
 def command(
@@ -53,13 +57,16 @@ def command(
     geo: str | None,
     workers: int | None,
     no_sources: bool,
+    expression: str | None,
+    decap: str | None,
     as_json: bool,
 ) -> None:
     """Reduce captures to exact hourly counts and commit them to a store.
 
     A CAPTURE is a file, a directory (searched), a glob, or - for stdin; its format is
     known by its first bytes. The store is made if there is none. The same capture
-    again, under whatever name, adds nothing.
+    again, under whatever name, adds nothing. A store keeps the filter and the tunnels
+    that it was made with; later runs take them, and need not name them.
 
     Exit codes: 0 complete; 3 stored, but some input was damaged or refused; 1 nothing
     could be done; 2 wrong usage.
@@ -82,25 +89,17 @@ def command(
             geo=table,
             workers=workers,
             sources=False if no_sources else None,
+            filter=expression,
+            decap=decap,
             progress=progress,
         )
-    _say_faults(report)
+    for message in report.messages:
+        echo_error(message)
     if as_json:
         print_json(report.to_json())
     else:
         _print_report(report)
     ctx.exit(report.exit_code)
-
-
-def _say_faults(report: ReduceReport) -> None:
-    from fastflow.packets import fault_message
-
-    for message in report.messages:
-        echo_error(message)
-    for record in report.inputs:
-        if record.reason in (None, "unreadable") or record.status == "skipped":
-            continue
-        echo_error(fault_message(record.path, record))
 
 
 def _print_report(report: ReduceReport) -> None:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastflow.cli.common import echo_error, json_option, print_json
+from fastflow.cli.common import (
+    decap_option,
+    echo_error,
+    filter_option,
+    json_option,
+    print_json,
+)
 from fastflow.cli.geo import geo_option
 from fastflow.errors import exit_code
 
@@ -38,6 +44,8 @@ if TYPE_CHECKING:
     help="Only these columns, in this order; see `fastflow fields`. "
     "Columns that nobody asks for are not decoded.",
 )
+@filter_option
+@decap_option
 @geo_option
 @json_option
 @click.pass_context
@@ -47,6 +55,8 @@ def command(
     output: str,
     file_format: str | None,
     columns: str | None,
+    expression: str | None,
+    decap: str | None,
     geo: str | None,
     as_json: bool,
 ) -> None:
@@ -58,10 +68,12 @@ def command(
     \b
     fastflow scan capture.pcap.gz -o packets.parquet
     tcpdump -w - | fastflow scan - --columns ts,src,dst_port
+    fastflow scan day.pcapng --filter 'icmp or tcp[tcpflags] & tcp-rst != 0'
     """  # noqa: D301
     if as_json and output == "-":
         raise click.UsageError("--json prints a summary on stdout; say -o FILE too")
     from fastflow.cli.progress import bytes_bar
+    from fastflow.filters import compile_filter
     from fastflow.packet_files import format_of, open_writer
     from fastflow.packets import scan
     from fastflow.schema import DEFAULT_COLUMNS, packet_schema
@@ -69,6 +81,7 @@ def command(
 
     names = DEFAULT_COLUMNS if columns is None else tuple(columns.split(","))
     schema = packet_schema(names)
+    compiled = None if expression is None else compile_filter(expression)
     found = find_captures(captures)
     table = _country_table(names, geo)
     paths = [capture.path for capture in found]
@@ -77,7 +90,15 @@ def command(
         bytes_bar("scan", paths) as progress,
     ):
         scans = [
-            scan(path, names, country_table=table, strict=False, progress=progress)
+            scan(
+                path,
+                names,
+                filter=compiled,
+                decap=decap or (),
+                country_table=table,
+                strict=False,
+                progress=progress,
+            )
             for path in paths
         ]
         inputs = [_write(*pair, writer) for pair in zip(found, scans, strict=True)]
@@ -96,7 +117,7 @@ def _country_table(names: tuple[str, ...], geo: str | None) -> CountryTable | No
 
 def _write(capture: Found, packets: Scan, writer: PacketWriter) -> dict[str, Any]:
     """Write a capture's packets; return what became of it."""
-    from fastflow.packets import UNKNOWN_FORMAT, fault_message
+    from fastflow.outcome import UNKNOWN_FORMAT, messages
 
     batches = iter(packets)
     while True:
@@ -113,8 +134,8 @@ def _write(capture: Found, packets: Scan, writer: PacketWriter) -> dict[str, Any
         raise AssertionError("a finished scan has its statistics")
     if stats.reason in UNKNOWN_FORMAT and not capture.is_named:
         return _outcome(capture.path, "skipped", stats.reason, stats.offset, 0)
-    if stats.reason is not None:
-        echo_error(fault_message(capture.path, stats))
+    for line in messages(capture.path, stats):
+        echo_error(line)
     return _outcome(
         capture.path, stats.status, stats.reason, stats.offset, stats.records
     )

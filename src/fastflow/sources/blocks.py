@@ -51,6 +51,11 @@ class Blocks:
         The most that a consumer ever leaves over.
     on_bytes : callable or None
         Called with each run of new bytes, a memoryview that is valid meanwhile.
+
+    Attributes
+    ----------
+    n_bytes : int
+        How many bytes the views have shown.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Blocks:
     ) -> None:
         if block_bytes < 1:
             raise ValueError("a block has at least one byte")
+        self.n_bytes = 0
         self._stream = stream
         self._on_bytes = on_bytes
         self._block_bytes = block_bytes
@@ -91,6 +97,7 @@ class Blocks:
             n_new_bytes = self._fill(self._next)
         else:
             n_new_bytes, self._ahead = self._ahead.result(), None
+        self.n_bytes += n_new_bytes
         self._next.take_over(self._now.view, n_new_bytes)
         self._now, self._next = self._next, self._now
         if n_new_bytes == self._block_bytes and not self._stream.can_wait:

@@ -15,7 +15,7 @@ from fastflow.arena import Layout, string_array
 from fastflow.schema import COUNTS, SOURCES, arrow_type
 
 if TYPE_CHECKING:
-    from fastflow.packets import Reader
+    from fastflow.reader import Reader
     from fastflow.stages.country import CountryTable
 
 #: Cells whose addresses are looked up at a time.

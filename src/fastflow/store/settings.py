@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from fastflow.errors import ConfigError, StoreError
+from fastflow.filter_text import describes_addresses
 
 #: Raised whenever a row of a table changes its meaning or a column goes away.
 SCHEMA_VERSION = 1
@@ -20,9 +23,10 @@ class Settings:
     Attributes
     ----------
     filter : str or None
-        The BPF expression that a packet must match.
+        The expression that a packet must match; if it may name a sensor's address,
+        only a hash of it (see `hidden_filter`).
     decap : str or None
-        The tunnel that is opened before counting.
+        The tunnels that are opened before counting, with commas.
     min_time_s, max_time_s : int
         The plausible packet times, seconds since 1970 UTC, the second exclusive.
     sources : bool
@@ -40,7 +44,10 @@ class Settings:
     def make(cls, named: Mapping[str, Any] | None) -> Self:
         """Return the settings of a new store: what was named, and the defaults."""
         _check_names(named or {})
-        return replace(cls(), **(named or {}))
+        settings = replace(cls(), **(named or {}))
+        if settings.filter and describes_addresses(settings.filter):
+            settings = replace(settings, filter=hidden_filter(settings.filter))
+        return settings
 
     @classmethod
     def from_json(cls, text: str, path: str) -> Self:
@@ -79,11 +86,39 @@ class Settings:
         _check_names(named or {})
         for name, value in (named or {}).items():
             made_with = getattr(self, name)
-            if value != made_with:
+            if name == "filter" and is_hidden(made_with):
+                if value is None or hidden_filter(value, made_with) != made_with:
+                    raise ConfigError(f"{path}: the store was made with another filter")
+            elif value != made_with:
                 raise ConfigError(
                     f"{path}: the store was made with {name} = {_text(made_with)}, "
                     f"not {_text(value)}; leave the option out, or make another store"
                 )
+
+
+_HIDDEN = "scrypt"
+
+
+def hidden_filter(expression: str, like: str | None = None) -> str:
+    """Return a hash of a filter, for a log that must not tell a sensor's address.
+
+    Slow on purpose (scrypt, RFC 7914: 16 MiB, some 50 ms): there are few addresses.
+
+    Parameters
+    ----------
+    like : str or None
+        A hash to compare with, whose salt is taken; None: a new salt.
+    """
+    salt = like.split("$")[1] if like else secrets.token_hex(8)
+    digest = hashlib.scrypt(
+        expression.encode(), salt=bytes.fromhex(salt), n=1 << 14, r=8, p=1, dklen=16
+    )
+    return f"{_HIDDEN}${salt}${digest.hex()}"
+
+
+def is_hidden(filter: str | None) -> bool:
+    """Return whether a store's filter is only known by its hash."""
+    return filter is not None and filter.startswith(f"{_HIDDEN}$")
 
 
 def _check_names(named: Mapping[str, Any]) -> None:

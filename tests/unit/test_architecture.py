@@ -19,7 +19,8 @@ PACKAGE = Path(fastflow.__file__).parent
 LAYERS = (
     ("_version", "errors", "addresses", "native_types"),
     ("units", "names", "data"),
-    ("schema", "arena"),
+    ("schema", "arena", "filter_text"),
+    ("filters",),
     ("sources",),
     ("packets", "packet_text"),
     ("packet_files",),
@@ -43,6 +44,7 @@ DOORS = {
     "_core": {"schema", "packets", "stages.tally"},
     "_tally": {"stages.tally"},
     "_lpm": {"stages.country"},
+    "_bpf": {"filters"},
     "_synth": {"synth.load"},
 }
 

@@ -15,8 +15,10 @@
 #define FF_BPF_MAX_INSNS 65536u
 #define FF_BPF_SCRATCH_WORDS 16u
 
-/* From here on, offsets mean data of the Linux kernel's (SKF_AD_OFF), not bytes. */
+/* These offsets mean data of the Linux kernel's, not bytes of the packet (SKF_AD_OFF
+ * and SKF_AD_MAX of linux/filter.h). */
 #define FF_BPF_ANCILLARY 0xfffff000u
+#define FF_BPF_ANCILLARY_MAX 64u
 
 typedef struct ff_bpf_insn {
     uint16_t code;
@@ -34,25 +36,25 @@ typedef struct ff_bpf {
 
 /* Every instruction: X(name, code, what its operands must fulfil). */
 #define FF_BPF_OPS(X)                                                                    \
-    X(LD_IMM, 0x00, free) X(LD_MEM, 0x60, scratch) X(LD_LEN, 0x80, free)                 \
+    X(LD_IMM, 0x00, any) X(LD_MEM, 0x60, scratch) X(LD_LEN, 0x80, any)                 \
     X(LD_W_ABS, 0x20, offset) X(LD_H_ABS, 0x28, offset) X(LD_B_ABS, 0x30, offset)        \
     X(LD_W_IND, 0x40, offset) X(LD_H_IND, 0x48, offset) X(LD_B_IND, 0x50, offset)        \
-    X(LDX_IMM, 0x01, free) X(LDX_MEM, 0x61, scratch) X(LDX_LEN, 0x81, free)              \
+    X(LDX_IMM, 0x01, any) X(LDX_MEM, 0x61, scratch) X(LDX_LEN, 0x81, any)              \
     X(LDX_B_MSH, 0xb1, offset)                                                           \
     X(ST, 0x02, scratch) X(STX, 0x03, scratch)                                           \
-    X(ADD_K, 0x04, free) X(ADD_X, 0x0c, free) X(SUB_K, 0x14, free) X(SUB_X, 0x1c, free)  \
-    X(MUL_K, 0x24, free) X(MUL_X, 0x2c, free)                                            \
-    X(DIV_K, 0x34, divisor) X(DIV_X, 0x3c, free)                                         \
-    X(OR_K, 0x44, free) X(OR_X, 0x4c, free) X(AND_K, 0x54, free) X(AND_X, 0x5c, free)    \
-    X(LSH_K, 0x64, free) X(LSH_X, 0x6c, free) X(RSH_K, 0x74, free) X(RSH_X, 0x7c, free)  \
-    X(NEG, 0x84, free) X(MOD_K, 0x94, divisor) X(MOD_X, 0x9c, free)                      \
-    X(XOR_K, 0xa4, free) X(XOR_X, 0xac, free)                                            \
+    X(ADD_K, 0x04, any) X(ADD_X, 0x0c, any) X(SUB_K, 0x14, any) X(SUB_X, 0x1c, any)  \
+    X(MUL_K, 0x24, any) X(MUL_X, 0x2c, any)                                            \
+    X(DIV_K, 0x34, divisor) X(DIV_X, 0x3c, any)                                         \
+    X(OR_K, 0x44, any) X(OR_X, 0x4c, any) X(AND_K, 0x54, any) X(AND_X, 0x5c, any)    \
+    X(LSH_K, 0x64, any) X(LSH_X, 0x6c, any) X(RSH_K, 0x74, any) X(RSH_X, 0x7c, any)  \
+    X(NEG, 0x84, any) X(MOD_K, 0x94, divisor) X(MOD_X, 0x9c, any)                      \
+    X(XOR_K, 0xa4, any) X(XOR_X, 0xac, any)                                            \
     X(JA, 0x05, jump) X(JEQ_K, 0x15, branch) X(JEQ_X, 0x1d, branch)                      \
     X(JGT_K, 0x25, branch) X(JGT_X, 0x2d, branch)                                        \
     X(JGE_K, 0x35, branch) X(JGE_X, 0x3d, branch)                                        \
     X(JSET_K, 0x45, branch) X(JSET_X, 0x4d, branch)                                      \
-    X(RET_K, 0x06, free) X(RET_A, 0x16, free)                                            \
-    X(TAX, 0x07, free) X(TXA, 0x87, free)
+    X(RET_K, 0x06, any) X(RET_A, 0x16, any)                                            \
+    X(TAX, 0x07, any) X(TXA, 0x87, any)
 
 /* What a program is refused for. X(name, text) */
 #define FF_BPF_FAULTS(X)                                                                 \
@@ -61,10 +63,10 @@ typedef struct ff_bpf {
     X(too_long, "the program has more than 65536 instructions")                          \
     X(unknown_code, "an instruction is none of classic BPF")                             \
     X(jump_outside, "a jump leads out of the program")                                   \
-    X(jump_backward, "a jump leads backwards, so that the program might not end")        \
+    X(jump_backward, "a jump leads backwards (protochain): the program might not end")   \
     X(division_by_zero, "an instruction divides by the constant zero")                   \
     X(scratch_outside, "there are only 16 words of scratch memory")                      \
-    X(ancillary, "a load wants what only the kernel knows, and no packet holds")         \
+    X(ancillary, "a load asks for what is not in the packet, such as its direction")     \
     X(no_return, "the last instruction does not return")
 
 /* clang-format on */
@@ -96,7 +98,7 @@ static const ff_bpf_fault_name ff_bpf_fault_names[] = {
 /* --- before a program runs -------------------------------------------------------- */
 
 /* One check per kind of operand; n_after instructions follow this one. */
-static inline enum ff_bpf_fault ff_bpf_check_free(ff_bpf_insn i, uint32_t n_after) {
+static inline enum ff_bpf_fault ff_bpf_check_any(ff_bpf_insn i, uint32_t n_after) {
     (void)i;
     (void)n_after;
     return FF_BPF_FAULT_none;
@@ -110,7 +112,8 @@ static inline enum ff_bpf_fault ff_bpf_check_scratch(ff_bpf_insn i, uint32_t n_a
 
 static inline enum ff_bpf_fault ff_bpf_check_offset(ff_bpf_insn i, uint32_t n_after) {
     (void)n_after;
-    return i.k < FF_BPF_ANCILLARY ? FF_BPF_FAULT_none : FF_BPF_FAULT_ancillary;
+    bool is_ancillary = i.k - FF_BPF_ANCILLARY < FF_BPF_ANCILLARY_MAX;
+    return is_ancillary ? FF_BPF_FAULT_ancillary : FF_BPF_FAULT_none;
 }
 
 static inline enum ff_bpf_fault ff_bpf_check_divisor(ff_bpf_insn i, uint32_t n_after) {

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fastflow
-from fastflow.reader import Reader
 from fastflow.pipeline import reduce as reduce_captures
+from fastflow.reader import Reader
 from fastflow.sources.stream import open_stream
 from fastflow.stages.country import load_country_table
 from fastflow.stages.tally import HourlyTally

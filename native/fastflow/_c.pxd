@@ -3,6 +3,8 @@ from libc.stdint cimport (
     int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
 
+from fastflow._c_bpf cimport ff_bpf, ff_span
+
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
@@ -58,9 +60,6 @@ cdef extern from "fastflow/ff_capture.h" nogil:
         FF_FORMAT_pcap
         FF_FORMAT_pcapng
     const char *ff_format_names[]
-    ctypedef struct ff_span:
-        const uint8_t *p
-        size_t n
     ctypedef struct ff_pcap:
         uint16_t version_major
         uint16_t version_minor

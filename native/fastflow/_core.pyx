@@ -58,12 +58,11 @@ from fastflow._c cimport (
     ff_scan_end,
     ff_scan_offset,
     ff_scan_open,
-    ff_span,
     ff_state_names,
     ff_traffic_names,
     ff_tunnels,
 )
-from fastflow._c_bpf cimport ff_bpf
+from fastflow._c_bpf cimport ff_bpf, ff_span
 
 from fastflow.errors import InternalError
 

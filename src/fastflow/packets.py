@@ -13,7 +13,14 @@ from fastflow import _core
 from fastflow.arena import Layout, string_array
 from fastflow.filters import PacketFilter, compile_filter
 from fastflow.outcome import ScanStats, capture_error
-from fastflow.reader import DEFAULT_DECODING, Decoding, Progress, Reader, tunnels
+from fastflow.reader import (
+    DEFAULT_DECODING,
+    READ_ON_BYTES,
+    Decoding,
+    Progress,
+    Reader,
+    tunnels,
+)
 from fastflow.schema import (
     COUNTRY,
     DEFAULT_COLUMNS,
@@ -274,4 +281,6 @@ def read_stats(
             reader.scanner.bind(bytearray(1), {}, {}, sys.maxsize)
             for block in reader.blocks():
                 reader.use_up(reader.scanner.read(block)[0])
+        if reader.scanner.fault is not None:  # how much was lost?
+            reader.read_on(reader.scanner.consumed_bytes + READ_ON_BYTES)
         return reader.stats()

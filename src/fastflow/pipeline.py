@@ -18,7 +18,7 @@ from fastflow._version import __version__
 from fastflow.errors import ConfigError, exit_code
 from fastflow.filters import PacketFilter, compile_filter
 from fastflow.outcome import UNKNOWN_FORMAT, ScanStats, messages
-from fastflow.reader import Decoding, Progress, Reader, tunnels
+from fastflow.reader import READ_ON_BYTES, Decoding, Progress, Reader, tunnels
 from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
 from fastflow.sources.stream import ByteStream, open_stream
@@ -30,9 +30,6 @@ from fastflow.store.settings import is_hidden
 #: A commit costs two fsyncs whatever it holds: captures share one, up to these bounds.
 _COMMIT_INPUTS = 256
 _COMMIT_ROWS = 4_000_000
-
-#: More than is ever read ahead, so that it does not depend on that.
-_HASHED_BEHIND_DAMAGE_BYTES = 1 << 24
 
 _PARENT = "{parent}"
 
@@ -274,8 +271,7 @@ class _Reducer:
 class _Digest:
     """The identity of a capture: size and BLAKE3 hash of its decompressed bytes.
 
-    Of a damaged capture, those up to 16 MiB behind the damage: what a few bytes
-    unpack to may have no end.
+    Of a damaged capture, those up to READ_ON_BYTES behind the damage.
 
     Attributes
     ----------
@@ -290,7 +286,7 @@ class _Digest:
 
     def limit(self, damage_bytes: int) -> None:
         """Set the end, where the damage is known; reading ahead is not there yet."""
-        self.end_bytes = damage_bytes + _HASHED_BEHIND_DAMAGE_BYTES
+        self.end_bytes = damage_bytes + READ_ON_BYTES
 
     def update(self, data: memoryview) -> None:
         """Take in the next bytes."""

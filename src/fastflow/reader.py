@@ -16,6 +16,10 @@ from fastflow.sources.stream import ByteStream
 #: 1990-01-01 <= time < 2100-01-01, nanoseconds since 1970 UTC.
 PLAUSIBLE_NS = (631_152_000 * 10**9, 4_102_444_800 * 10**9)
 
+#: How far a damaged capture is read on behind the damage: what a few compressed bytes
+#: unpack to may have no end. More than is ever read ahead.
+READ_ON_BYTES = 1 << 24
+
 #: Takes a number of bytes read since the last call.
 Progress = Callable[[int], None]
 
@@ -141,7 +145,7 @@ class Reader:
         self._blocks.use_up(n_bytes)
 
     def read_on(self, until_bytes: int) -> None:
-        """Read on, for the sake of `on_bytes` alone, so far into the capture or more."""
+        """Read on, for the sake of `on_bytes` alone, at least so far."""
         while self._blocks.n_bytes < until_bytes and self._read():
             self._blocks.use_up(len(self._blocks.view))
 
@@ -158,7 +162,11 @@ class Reader:
         scanner = self.scanner
         reason = reason_of(scanner, self.stream.fault)
         offset = scanner.offset_bytes
-        size = self.stream.size_bytes
+        size = (
+            self._blocks.n_bytes
+            if self._is_at_end
+            else getattr(self.stream, "size_bytes", None)
+        )
         return ScanStats(
             status=status_of(reason, offset, is_of_stream=reason != scanner.fault),
             reason=reason,

@@ -22,7 +22,9 @@ LAYERS = (
     ("schema", "arena", "filter_text"),
     ("filters",),
     ("sources",),
-    ("packets", "packet_text"),
+    ("outcome", "packet_text"),
+    ("reader",),
+    ("packets",),
     ("packet_files",),
     ("stages",),
     ("synth",),
@@ -41,7 +43,7 @@ EXCEPTIONS = {
 
 #: Compiled modules, and the only modules that import them.
 DOORS = {
-    "_core": {"schema", "packets", "stages.tally"},
+    "_core": {"schema", "outcome", "reader", "packets", "stages.tally"},
     "_tally": {"stages.tally"},
     "_lpm": {"stages.country"},
     "_bpf": {"filters"},

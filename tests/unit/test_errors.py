@@ -84,7 +84,7 @@ def test_fault_has_an_exception_with_path_and_offset(reason: str) -> None:
 def test_message_is_one_line_with_path_text_and_offset(reason: str) -> None:
     message = fault_message("dir/a.pcap", stats_of(reason, records=1234))
     assert message.startswith(f"dir/a.pcap: {FAULTS[reason][1]}")
-    assert f"({reason}) at byte 4711" in message
+    assert f"({reason}) at byte 4711; what follows was not read; " in message
     assert message.endswith("1,234 packets before it kept")
     assert "\n" not in message
 

@@ -27,8 +27,8 @@ _LINKTYPE_NAMES = {
     239: "NFLOG",
     276: "LINUX_SLL2",
 }
-_TIME_UNITS = {True: "ns", False: "us"}
-_BYTE_ORDERS = {True: "swapped", False: "native"}
+_TIME_UNITS = {True: "ns", False: "us", None: None}
+_BYTE_ORDERS = {True: "swapped", False: "native", None: None}
 
 
 @click.command("info")
@@ -81,8 +81,8 @@ def _facts(path: str, is_named: bool) -> dict[str, Any]:
         "linktype_name": None if linktype is None else _LINKTYPE_NAMES.get(linktype),
         "linktypes": stats.linktypes,
         "snaplen": header.get("snaplen"),
-        "time_unit": _TIME_UNITS.get(header.get("nanoseconds")),
-        "byte_order": _BYTE_ORDERS.get(header.get("swapped")),
+        "time_unit": _TIME_UNITS[header.get("nanoseconds")],
+        "byte_order": _BYTE_ORDERS[header.get("swapped")],
         "dropped": stats.dropped,
         "bytes_not_read": stats.bytes_not_read,
         "first_packet": _iso(stats.first_ts_ns),

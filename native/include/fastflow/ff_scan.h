@@ -139,21 +139,28 @@ FF_INLINE uint8_t ff_scan_reason(const ff_view *v, bool is_in_time, bool is_want
     return (uint8_t)(FF_REASON_STATES + v->state);
 }
 
+/* What a loop over records knows of them all beforehand. */
+enum ff_variety {
+    FF_ANY_RECORDS,
+    FF_PCAP_RECORDS,
+    FF_PLAIN_RECORDS /* pcap of this machine's byte order, Ethernet, nothing special */
+};
+
 /* Make a view of a record; false if a filter wants none. */
 FF_INLINE bool ff_scan_record(ff_scan *scan, const ff_record *r, ff_view *v,
-                              bool is_pcap) {
+                              enum ff_variety variety) {
     uint8_t link = r->on->link;
-    bool is_wanted = true;
+    bool is_wanted = true, is_plain = variety == FF_PLAIN_RECORDS;
     ff_record_view(scan, r, v);
     bool is_in_time = ff_scan_time(scan, v);
-    if (FF_UNLIKELY(scan->has_filter))
+    if (FF_UNLIKELY(!is_plain && scan->has_filter))
         is_wanted = ff_scan_matches(scan, r->on, r->data, v->wirelen_bytes);
-    if (FF_UNLIKELY(!is_pcap && link == FF_LINK_UNSUPPORTED))
+    if (FF_UNLIKELY(variety == FF_ANY_RECORDS && link == FF_LINK_UNSUPPORTED))
         ff_scan_unsupported(scan, v);
     else if (FF_LIKELY(is_wanted))
-        ff_decode_packet(link, ff_record_frame(r, v->wirelen_bytes), scan->decap, v,
-                         scan->flags);
-    if (!is_pcap) scan->links |= (uint32_t)1 << link;
+        ff_decode_packet(link, ff_record_frame(r, v->wirelen_bytes),
+                         is_plain ? 0 : scan->decap, v, scan->flags);
+    if (variety == FF_ANY_RECORDS) scan->links |= (uint32_t)1 << link;
     v->reason = ff_scan_reason(v, is_in_time, is_wanted);
     scan->reasons[v->reason]++;
     return is_wanted;
@@ -167,25 +174,49 @@ FF_INLINE enum ff_outcome ff_scan_stop(ff_scan *scan, enum ff_step step,
     return FF_FAULTED;
 }
 
+static inline bool ff_pcap_is_plain(const ff_pcap *f) {
+    return !f->swapped && !f->lengths_2_2 && !f->lengths_2_3 &&
+           f->record_header_bytes == 16 && f->on.fcs_bytes == 0 &&
+           f->on.link == FF_LINK_ethernet;
+}
+
+/* The same again: said in the loop, these are constants to the compiler. */
+FF_INLINE void ff_pcap_be_plain(ff_pcap *f) {
+    f->swapped = f->lengths_2_2 = f->lengths_2_3 = false;
+    f->record_header_bytes = 16;
+    f->on.fcs_bytes = 0;
+    f->on.link = FF_LINK_ethernet;
+    f->on.linktype = FF_LINKTYPE_ethernet;
+}
+
+static inline enum ff_variety ff_scan_variety(const ff_scan *scan) {
+    const ff_pcap *f = &scan->capture.pcap;
+    if (scan->capture.format != FF_FORMAT_pcap) return FF_ANY_RECORDS;
+    bool is_plain = ff_pcap_is_plain(f) && !scan->has_filter && scan->decap == 0;
+    return is_plain ? FF_PLAIN_RECORDS : FF_PCAP_RECORDS;
+}
+
 /* Take records from *s into at most max_rows views; *s then begins at the next record.
  * Every turn uses up at least a byte. */
 FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_rows,
-                                          bool is_pcap) {
+                                          enum ff_variety variety) {
     const uint8_t *begin = s->p;
     ff_capture *c = &scan->capture;
     ff_pcap pcap = c->pcap; /* a copy of its own cannot be changed by what is written */
     size_t n = 0, n_records = 0;
     enum ff_outcome outcome = FF_FULL;
+    if (variety == FF_PLAIN_RECORDS) ff_pcap_be_plain(&pcap);
     while (n < max_rows) {
         ff_record r;
-        enum ff_step step = is_pcap ? ff_pcap_next(&pcap, *s, scan->flags, &r)
-                                    : ff_capture_next(c, *s, scan->flags, &r);
+        enum ff_step step = variety == FF_ANY_RECORDS
+                                ? ff_capture_next(c, *s, scan->flags, &r)
+                                : ff_pcap_next(&pcap, *s, scan->flags, &r);
         if (FF_UNLIKELY(step > FF_STEP_PASSED)) {
             outcome = ff_scan_stop(scan, step, &r);
             break;
         }
-        if (is_pcap || FF_LIKELY(step == FF_STEP_PACKET)) {
-            n += ff_scan_record(scan, &r, &scan->views[n], is_pcap);
+        if (variety != FF_ANY_RECORDS || FF_LIKELY(step == FF_STEP_PACKET)) {
+            n += ff_scan_record(scan, &r, &scan->views[n], variety);
             n_records++;
         }
         ff_skip(s, r.n_bytes);
@@ -197,12 +228,16 @@ FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_
 }
 
 /* A chunk of views. Classic pcap has a loop of its own, in which a record never leaves
- * the registers. */
+ * the registers, and its usual kind one with few questions. */
 static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
                                             size_t max_rows) {
-    if (FF_LIKELY(scan->capture.format == FF_FORMAT_pcap))
-        return ff_scan_records(scan, s, max_rows, true);
-    return ff_scan_records(scan, s, max_rows, false);
+    switch (ff_scan_variety(scan)) {
+        case FF_PLAIN_RECORDS:
+            return ff_scan_records(scan, s, max_rows, FF_PLAIN_RECORDS);
+        case FF_PCAP_RECORDS:
+            return ff_scan_records(scan, s, max_rows, FF_PCAP_RECORDS);
+        default: return ff_scan_records(scan, s, max_rows, FF_ANY_RECORDS);
+    }
 }
 
 /* The work beyond the headers that somebody asked for. */

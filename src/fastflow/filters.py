@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from threading import Lock
 from typing import Literal
 
@@ -17,11 +17,11 @@ from fastflow.filter_text import place_of_error
 _Insn = tuple[int, int, int, int]
 
 #: Every link type that is decoded, and what libpcap calls it while it compiles (DLT_).
-#: The two differ for raw IP, whose DLT_ number depends on the system, and for NULL: it
-#: is LOOP in another byte order. Of errors, that of the first one is shown.
+#: The two differ for raw IP only, whose DLT_ number depends on the system. Of errors,
+#: that of the first one is shown.
 DLTS = {
     1: 1,  # ETHERNET
-    0: 108,  # NULL, the file little-endian
+    0: 0,  # NULL, the file little-endian
     9: 9,  # PPP
     12: 12,  # RAW, as most systems number it
     14: 12,  # RAW, as OpenBSD numbers it
@@ -46,12 +46,12 @@ _FAMILIES: dict[int, list[int]] = {
     socket.AF_INET6: [24, 28, 30],
 }
 
-#: Instructions of loopback programs (ff_bpf.h lists all).
-_LOAD_FAMILY = (0x20, 0, 0, 0)
-_JUMP_IF_EQUAL, _JUMP_ALWAYS, _CLASS_BITS = 0x15, 0x05, 0x07
+#: Codes of instructions (ff_bpf.h lists all).
+_JUMP_ALWAYS, _CLASS_BITS = 0x05, 0x07
 
 #: What a program returns for a packet that matches; any number but 0 would do.
 _SNAPLEN = 65535
+_OPTIMIZED = 1
 _NETMASK_UNKNOWN = 0xFFFFFFFF
 
 #: libpcap's compiler had global state once, and `/etc/services` is read through more.
@@ -131,27 +131,25 @@ class _Refused(Exception):
     """libpcap's program asks for more than a packet can answer."""
 
 
-def _program(
-    compile_for: Callable[[int, bool], list[_Insn]], linktype: int
-) -> list[_Insn]:
+def _program(compile_for: Callable[[int], list[_Insn]], linktype: int) -> list[_Insn]:
     """Return the program for a link type, verified."""
-    program = compile_for(DLTS[linktype], True)
+    program = compile_for(DLTS[linktype])
     if linktype in (_NULL, _LOOP):
-        # The optimizer has had its say; what it makes cannot be rewritten (see there).
-        plain = compile_for(DLTS[linktype], False)
-        program = _loopback_program(plain, "little" if linktype == _NULL else "big")
+        byteorder: Literal["little", "big"] = "little" if linktype == _NULL else "big"
+        null, loop = compile_for(DLTS[_NULL]), compile_for(DLTS[_LOOP])
+        program = _loopback_program(null, loop, byteorder)
         _verify(program)
     return program
 
 
-def _compile(expression: str, dlt: int, is_optimized: bool = True) -> list[_Insn]:
+def _compile(expression: str, dlt: int) -> list[_Insn]:
     """Return libpcap's program, verified."""
     import pcapy
 
     try:
         with _compiler:
             program = pcapy.compile(
-                dlt, _SNAPLEN, expression, int(is_optimized), _NETMASK_UNKNOWN
+                dlt, _SNAPLEN, expression, _OPTIMIZED, _NETMASK_UNKNOWN
             ).get_bpf()
     except (pcapy.PcapError, ValueError) as error:  # ValueError: a NUL, a surrogate
         raise _NotCompiled(str(error)) from None
@@ -212,26 +210,25 @@ def _with_caret(expression: str, dlt_of: Mapping[str, int]) -> str:
 
 
 def _loopback_program(
-    program: list[_Insn], byteorder: Literal["little", "big"]
+    null: list[_Insn], loop: list[_Insn], byteorder: Literal["little", "big"]
 ) -> list[_Insn]:
-    """Make a program for captures whose families have a byte order, from LOOP's.
+    """Return the program for captures whose address families have a byte order.
 
     libpcap accepts the IPv6 families of all systems where it reads a file itself; asked
-    for a program only, it takes the machine's own, which on Linux no capture has. Its
-    plain code has one load and one comparison for each question about the family;
-    optimized code could share them with what the expression itself asks of these bytes.
+    for a program only, it takes the machine's own, which on Linux no capture has. The
+    comparisons with a family are where NULL's and LOOP's programs differ, as NULL's
+    are in the byte order of the machine (which is taken to be little-endian).
     """
-    families = {
-        place + 1: [
-            int.from_bytes(family.to_bytes(4, "big"), byteorder)
-            for family in _FAMILIES[compare[3]]
-        ]
-        for place, (load, compare) in enumerate(pairwise(program))
-        if load == _LOAD_FAMILY
-        and compare[0] == _JUMP_IF_EQUAL
-        and compare[3] in _FAMILIES
-    }
-    return _with_alternatives(program, families)
+    values: dict[int, list[int]] = {}
+    for place, (ours, theirs) in enumerate(zip(null, loop, strict=False)):
+        if ours != theirs:
+            values[place] = [
+                int.from_bytes(family.to_bytes(4, "big"), byteorder)
+                for family in _FAMILIES.get(theirs[3], ())
+            ]
+    if len(null) != len(loop) or not all(values.values()):
+        raise _NotCompiled("the programs for the two byte orders do not correspond")
+    return _with_alternatives(loop, values)
 
 
 def _with_alternatives(

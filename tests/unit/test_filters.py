@@ -143,6 +143,28 @@ def test_only_the_family_is_taken_for_the_family() -> None:
     assert not matches("link[0:4] = 10", 108, struct.pack(">I", 24) + TCP_445_IPV6)
 
 
+def test_what_an_expression_itself_asks_of_the_family_stays() -> None:
+    frame = struct.pack("<I", 24) + TCP_445_IPV6
+    assert matches("link[0:4] = 0x18000000", 0, frame)
+    assert matches("link[0:4] = 10 or ip6", 0, frame)
+    assert not matches("link[0:4] = 24 or ip", 0, frame)
+
+
+def test_loopback_programs_that_differ_in_more_than_families_are_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when the resolver's answer changes between the two."""
+    from fastflow import filters
+
+    def compile_something(expression: str, dlt: int) -> list[tuple[int, int, int, int]]:
+        return [(0x06, 0, 0, dlt)]
+
+    monkeypatch.setattr(filters, "_compile", compile_something)
+    compiled = compile_filter("host changing")
+    assert compiled.programs.linktypes == DLTS.keys() - {0, 108}
+    assert "two byte orders" in compiled.errors[0]
+
+
 # --- what does not compile ----------------------------------------------------
 
 SYNTAX = "can't parse filter expression: syntax error"

@@ -36,31 +36,31 @@ typedef struct ff_bpf {
 
 /* Every instruction: X(name, code, what its operands must fulfil). */
 #define FF_BPF_OPS(X)                                                                    \
-    X(LD_IMM, 0x00, any) X(LD_MEM, 0x60, scratch) X(LD_LEN, 0x80, any)                 \
+    X(LD_IMM, 0x00, any) X(LD_MEM, 0x60, scratch) X(LD_LEN, 0x80, any)                   \
     X(LD_W_ABS, 0x20, offset) X(LD_H_ABS, 0x28, offset) X(LD_B_ABS, 0x30, offset)        \
     X(LD_W_IND, 0x40, offset) X(LD_H_IND, 0x48, offset) X(LD_B_IND, 0x50, offset)        \
-    X(LDX_IMM, 0x01, any) X(LDX_MEM, 0x61, scratch) X(LDX_LEN, 0x81, any)              \
+    X(LDX_IMM, 0x01, any) X(LDX_MEM, 0x61, scratch) X(LDX_LEN, 0x81, any)                \
     X(LDX_B_MSH, 0xb1, offset)                                                           \
     X(ST, 0x02, scratch) X(STX, 0x03, scratch)                                           \
-    X(ADD_K, 0x04, any) X(ADD_X, 0x0c, any) X(SUB_K, 0x14, any) X(SUB_X, 0x1c, any)  \
-    X(MUL_K, 0x24, any) X(MUL_X, 0x2c, any)                                            \
-    X(DIV_K, 0x34, divisor) X(DIV_X, 0x3c, any)                                         \
-    X(OR_K, 0x44, any) X(OR_X, 0x4c, any) X(AND_K, 0x54, any) X(AND_X, 0x5c, any)    \
-    X(LSH_K, 0x64, any) X(LSH_X, 0x6c, any) X(RSH_K, 0x74, any) X(RSH_X, 0x7c, any)  \
-    X(NEG, 0x84, any) X(MOD_K, 0x94, divisor) X(MOD_X, 0x9c, any)                      \
-    X(XOR_K, 0xa4, any) X(XOR_X, 0xac, any)                                            \
+    X(ADD_K, 0x04, any) X(ADD_X, 0x0c, any) X(SUB_K, 0x14, any) X(SUB_X, 0x1c, any)      \
+    X(MUL_K, 0x24, any) X(MUL_X, 0x2c, any)                                              \
+    X(DIV_K, 0x34, divisor) X(DIV_X, 0x3c, any)                                          \
+    X(OR_K, 0x44, any) X(OR_X, 0x4c, any) X(AND_K, 0x54, any) X(AND_X, 0x5c, any)        \
+    X(LSH_K, 0x64, any) X(LSH_X, 0x6c, any) X(RSH_K, 0x74, any) X(RSH_X, 0x7c, any)      \
+    X(NEG, 0x84, any) X(MOD_K, 0x94, divisor) X(MOD_X, 0x9c, any)                        \
+    X(XOR_K, 0xa4, any) X(XOR_X, 0xac, any)                                              \
     X(JA, 0x05, jump) X(JEQ_K, 0x15, branch) X(JEQ_X, 0x1d, branch)                      \
     X(JGT_K, 0x25, branch) X(JGT_X, 0x2d, branch)                                        \
     X(JGE_K, 0x35, branch) X(JGE_X, 0x3d, branch)                                        \
     X(JSET_K, 0x45, branch) X(JSET_X, 0x4d, branch)                                      \
-    X(RET_K, 0x06, any) X(RET_A, 0x16, any)                                            \
+    X(RET_K, 0x06, any) X(RET_A, 0x16, any)                                              \
     X(TAX, 0x07, any) X(TXA, 0x87, any)
 
 /* What a program is refused for. X(name, text) */
 #define FF_BPF_FAULTS(X)                                                                 \
     X(none, "nothing is wrong")                                                          \
     X(empty, "the program has no instruction")                                           \
-    X(too_long, "the program has more than 65536 instructions")                          \
+    X(too_long, "the program has more than 1048576 instructions")                        \
     X(unknown_code, "an instruction is none of classic BPF")                             \
     X(jump_outside, "a jump leads out of the program")                                   \
     X(jump_backward, "a jump leads backwards (protochain): the program might not end")   \

@@ -32,7 +32,7 @@ BENCH_ARGS ?=
 SAN_BASE := build/san
 FUZZ_DIR := build/fuzz
 
-.PHONY: help venv build demo test test-all lint format headers typecheck sanitize \
+.PHONY: help venv build demo docs test test-all lint format headers typecheck sanitize \
 	fuzz bench bench-check sdist-check clean
 
 help: ## list the targets
@@ -60,6 +60,9 @@ demo: build ## make two captures, reduce them, show the tables
 	fastflow top --store demo/counts --by port
 	fastflow top --store demo/counts --by country
 	fastflow top --store demo/counts --by signature
+
+docs: build ## write the names of what can be wrong into docs/captures.md
+	$(PY) docs/make_names.py
 
 test: build ## run the tests
 	$(PY) -m pytest $(PYTEST_ARGS)

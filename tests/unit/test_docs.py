@@ -1,0 +1,29 @@
+"""What the documents list must be what the code lists."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from fastflow import _core
+from fastflow.reader import TUNNELS
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="docs/ is not beside tests/")
+
+
+def test_every_name_of_something_wrong_is_documented() -> None:
+    with_names = runpy.run_path(str(DOCS / "make_names.py"))["with_names"]
+    text = (DOCS / "captures.md").read_text()
+    assert text == with_names(text), "run `make docs`"
+
+
+def test_every_link_type_and_tunnel_is_documented() -> None:
+    text = (DOCS / "captures.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    numbers = {n.strip() for row in rows for n in row.split("|")[2].split(",")}
+    assert {str(n) for n in _core.LINKTYPES} <= numbers
+    assert [name for name in TUNNELS if f"`{name}`" not in text] == []

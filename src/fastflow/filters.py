@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -52,7 +54,18 @@ _JUMP_ALWAYS, _CLASS_BITS = 0x05, 0x07
 #: What a program returns for a packet that matches; any number but 0 would do.
 _SNAPLEN = 65535
 _OPTIMIZED = 1
-_NETMASK_UNKNOWN = 0xFFFFFFFF
+#: As tcpdump has it when it reads a file: `ip broadcast` is 255.255.255.255 or 0.0.0.0.
+_NETMASK = 0
+
+_FILE_HEADER = struct.Struct("=IHHiIII")
+
+#: Loopback captures have several families of IPv6, and libpcap does not see that
+#: nothing can match; behind another header of four bytes it does.
+_CHECKS = {_NULL: (_NULL, 104), _LOOP: (_LOOP, 104)}
+
+#: Errors that are final for every link type: a name that does not resolve need not be
+#: tried again; the direction is in hardly any capture (in LINUX_SLL it is).
+_FINAL = ("unknown host", "inbound/outbound not supported")
 
 #: libpcap's compiler had global state once, and `/etc/services` is read through more.
 _compiler = Lock()
@@ -109,7 +122,7 @@ def compile_filter(expression: str) -> PacketFilter:
         except _Refused as refused:
             raise ConfigError(_with_caret(expression, {str(refused): dlt})) from None
         except _NotCompiled as error:
-            if _names_unknown_host(str(error)):  # nor does it for the other link types
+            if str(error).startswith(_FINAL):
                 raise ConfigError(_with_caret(expression, {str(error): dlt})) from None
             errors[linktype] = str(error)
     if not programs or _is_contradiction(programs, errors):
@@ -148,13 +161,36 @@ def _compile(expression: str, dlt: int) -> list[_Insn]:
 
     try:
         with _compiler:
-            program = pcapy.compile(
-                dlt, _SNAPLEN, expression, _OPTIMIZED, _NETMASK_UNKNOWN
+            for checked in _CHECKS.get(dlt, (dlt,)):
+                _check(expression, checked)
+            program: list[_Insn] = pcapy.compile(
+                dlt, _SNAPLEN, expression, _OPTIMIZED, _NETMASK
             ).get_bpf()
     except (pcapy.PcapError, ValueError) as error:  # ValueError: a NUL, a surrogate
         raise _NotCompiled(str(error)) from None
     _verify(program)
-    return list(program)
+    return program
+
+
+def _check(expression: str, dlt: int) -> None:
+    """Let libpcap raise its error as tcpdump would on a file.
+
+    Where `pcapy.compile` fails, it reads the message out of memory that it has freed
+    (pcapy-ng 2.1); a capture's `setfilter` does not. So the capture is one in memory,
+    without a packet.
+    """
+    import pcapy
+
+    descriptor = os.memfd_create("capture")
+    try:
+        os.write(descriptor, _FILE_HEADER.pack(0xA1B2C3D4, 2, 4, 0, 0, _SNAPLEN, dlt))
+        capture = pcapy.open_offline(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+    try:
+        capture.setfilter(expression)
+    finally:
+        capture.close()
 
 
 def _verify(program: list[_Insn]) -> None:
@@ -182,10 +218,6 @@ def _is_contradiction(
     """
     is_rejected = "expression rejects all packets" in errors.values()
     return is_rejected and programs.keys() <= {_RADIOTAP}
-
-
-def _names_unknown_host(message: str) -> bool:
-    return message.startswith("unknown host")
 
 
 def _with_caret(expression: str, dlt_of: Mapping[str, int]) -> str:

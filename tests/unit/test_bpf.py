@@ -85,6 +85,29 @@ def test_registers_and_scratch_memory_begin_at_zero() -> None:
     assert not answer([(TXA, 0, 0, 0), (RET_A, 0, 0, 0)])
 
 
+@pytest.mark.parametrize("load", [0x60, 0x61])
+@pytest.mark.parametrize(("store", "stored"), [(0x02, 5), (0x03, 7)])
+def test_what_is_stored_is_loaded(store: int, stored: int, load: int) -> None:
+    for word in range(16):
+        before: list[Insn] = [
+            (LD_IMM, 0, 0, 5),
+            (LDX_IMM, 0, 0, 7),
+            (store, 0, 0, word),
+        ]
+        after: list[Insn] = [(LD_IMM, 0, 0, 0), (LDX_IMM, 0, 0, 0), (load, 0, 0, word)]
+        ends: list[Insn] = [(TXA, 0, 0, 0)] if load == 0x61 else []
+        assert (
+            reference.run([*before, *after, *ends, (RET_A, 0, 0, 0)], b"", 0) == stored
+        )
+        assert registers_equal([*before, *after, *ends])
+
+
+def test_offsets_beside_those_of_the_kernel_only_lie_beyond_the_packet() -> None:
+    for offset in (0xFFFFEFFF, 0xFFFFF040, 0xFFFFFFFF):
+        for code in (0x20, 0x28, 0x30, 0x40, 0x48, 0x50, LDX_MSH):
+            assert not answer([(code, 0, 0, offset), (RET_K, 0, 0, 1)])
+
+
 def test_a_division_by_zero_in_the_index_rejects_the_packet() -> None:
     for code in (DIV_X, 0x9C):
         assert not answer([(LD_IMM, 0, 0, 8), (code, 0, 0, 0), (RET_K, 0, 0, 1)])

@@ -201,7 +201,7 @@ TYPOS = [
     ("tcp prot 80", "    ^", SYNTAX),
     ("tcp == 3", "    ^", SYNTAX),
     ("port 80, 443", "       ^", SYNTAX),
-    ("frist", "^", SYNTAX),
+    ("fnord", "^", SYNTAX),
     ("tcp and @", "        ^", SYNTAX),
     ("tcp[13", "      ^", SYNTAX),
     ("tcp[13] & (tcp-syn|tcp-ack != 0", "                           ^", SYNTAX),

@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 CC ?= cc
 CLANG ?= clang
-C_FILES := $(wildcard native/include/fastflow/*.h tests/*/*.c benchmarks/*.c)
+C_FILES := $(wildcard native/include/fastflow/*.h tests/*/*.[ch] benchmarks/*.c)
 HEADER_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror -Inative/include
 # Each of these that is there checks the headers.
 HEADER_COMPILERS ?= gcc clang
@@ -28,12 +28,13 @@ HEADER_COMPILERS ?= gcc clang
 PYTEST_ARGS ?=
 DEMO_PACKETS ?= 1000000
 SECONDS ?= 60
+N ?= 200000
 BENCH_ARGS ?=
 SAN_BASE := build/san
 FUZZ_DIR := build/fuzz
 
 .PHONY: help venv build demo docs test test-all lint format headers typecheck sanitize \
-	fuzz bench bench-check sdist-check clean
+	fuzz differential bench bench-check sdist-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -118,6 +119,9 @@ fuzz: $(STAMP) $(FUZZ_DIR)/fuzz_scan ## fuzz the scanner and the tally for SECON
 	$(FUZZ_DIR)/fuzz_scan -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
 		-verbosity=0 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/ \
 		tests/fuzz/corpus-local $(FUZZ_DIR)/seeds tests/fuzz/regressions
+
+differential: build ## compare N=200000 damaged captures with libpcap
+	FASTFLOW_DIFFERENTIAL_CASES=$(N) $(PY) -m pytest -s tests/differential/test_libpcap.py $(PYTEST_ARGS)
 
 bench: build ## measure beside libpcap (BENCH_ARGS="--packets 1000000")
 	$(PY) benchmarks/ratios.py $(BENCH_ARGS)

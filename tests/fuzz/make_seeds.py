@@ -1,9 +1,10 @@
-"""Write seeds for the fuzzer: `python tests/fuzz/make_seeds.py DIRECTORY [--cuts]`.
+"""Write seeds: `python tests/fuzz/make_seeds.py DIRECTORY [--cuts | --large]`.
 
-A seed is a small capture. Together they have every magic, byte order, link type,
-protocol and option that the decoder knows, and a few things that are wrong. With
-`--cuts`, write each packet cut after each of its bytes instead: where the last byte of
-a capture is, a reader that wants one more is found out.
+A seed is a small capture. Together they have every container, byte order, link type,
+tunnel, protocol and option that the decoder knows, and a few things that are wrong.
+With `--cuts`, write each packet cut after each of its bytes instead: where the last
+byte of a capture is, a reader that wants one more is found out. With `--large`, write
+captures at the limits instead, too large for a fuzzer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from container_seeds import container_seeds, foreign_seeds, large_seeds
+
 import builders as b
+import link_builders as links
 
 
 def packets() -> dict[str, bytes]:
@@ -62,6 +66,58 @@ def packets() -> dict[str, bytes]:
     }
 
 
+def tunnels() -> dict[str, bytes]:
+    """Return IP packets with another inside, by the tunnel."""
+    inner, inner6 = b.ipv4(b.tcp(options=b.mss())), b.ipv6(b.tcp())
+    frame = links.ethernet(inner)
+    port = {
+        "vxlan": (links.UDP_VXLAN, links.vxlan(frame)),
+        "vxlan_linux": (links.UDP_VXLAN_LINUX, links.vxlan(frame)),
+        "geneve": (links.UDP_GENEVE, links.geneve(frame, options=bytes(8))),
+        "gtpu": (links.UDP_GTPU, links.gtpu(inner, extensions=(b"\0\0",))),
+        "gtpu_optional": (links.UDP_GTPU, links.gtpu(inner6, optional=True)),
+    }
+    gre = {
+        "gre": links.gre(inner, checksum=True, key=True, sequence=True),
+        "gre6": links.gre(inner6, protocol=b.ETHERTYPE_IPV6),
+        "gre_ethernet": links.gre(frame, protocol=links.ETHERTYPE_ETHERNET),
+        "gre_mpls": links.gre(links.mpls(inner), protocol=links.ETHERTYPE_MPLS),
+        **{f"erspan_{n}": links.erspan(frame, kind=n) for n in (1, 2, 3)},
+        "erspan_sub": links.erspan(frame, kind=3, subheader=True),
+    }
+    nested = inner
+    for _ in range(6):
+        nested = b.ipv4(links.gre(nested), proto=b.GRE)
+    return {
+        **{k: b.ipv4(b.udp(v, dst_port=n), proto=b.UDP) for k, (n, v) in port.items()},
+        **{name: b.ipv4(segment, proto=b.GRE) for name, segment in gre.items()},
+        "ipip": b.ipv4(inner, proto=4),
+        "6in4": b.ipv4(inner6, proto=41),
+        "4in6": b.ipv6(inner, proto=4),
+        "6in6": b.ipv6(inner6, proto=41),
+        "nested": nested,
+    }
+
+
+def frames() -> dict[str, bytes]:
+    """Return Ethernet frames with something between Ethernet and IP."""
+    ip = b.ipv4(b.tcp())
+    return {
+        "vlan_cut": b.ethernet(b"\0\5", ethertype=b.TPID_VLAN),
+        "vlan": b.tagged(ip, vids=(5, 6)),
+        "qinq": b.qinq(b.ipv4(b.udp(b"abc"), proto=b.UDP)),
+        "too_many_vlan": b.tagged(ip, vids=(1,) * 9),
+        "padded": b.ethernet(ip, pad=True),
+        "arp": b.ethernet(bytes(28), ethertype=b.ETHERTYPE_ARP),
+        "mpls": b.ethernet(
+            links.mpls(ip, labels=(1, 2)), ethertype=links.ETHERTYPE_MPLS
+        ),
+        "pppoe": b.ethernet(links.pppoe(ip), ethertype=links.ETHERTYPE_PPPOE),
+        "llc_snap": links.ethernet_8023(links.llc_snap(ip)),
+        "llc": links.ethernet_8023(links.llc(ip)),
+    }
+
+
 def crowded() -> bytes:
     """Return a capture of enough cells in an hour that they are not sorted by hand."""
     builder = b.PcapBuilder(linktype=b.LINKTYPE_RAW)
@@ -97,13 +153,17 @@ def seeds() -> Iterator[tuple[str, bytes]]:
                 name = f"{magic:08x}_{byteorder}_{version[1]}"
                 yield name, builder.build()
     yield "crowded", crowded()
-    yield "vlan_cut", b.capture(b.ethernet(b"\0\5", ethertype=b.TPID_VLAN))
-    yield "vlan", b.capture(b.tagged(known["syn"], vids=(5, 6)))
-    yield "qinq", b.capture(b.qinq(known["udp"]))
-    yield "too_many_vlan", b.capture(b.tagged(known["syn"], vids=(1,) * 9))
-    yield "padded", b.capture(b.ethernet(known["syn"], pad=True))
+    for name, tagged in frames().items():
+        yield name, b.capture(tagged)
+    for name, packet in tunnels().items():
+        yield f"tunnel_{name}", b.capture(b.on_link(b.LINKTYPE_ETHERNET, packet))
+    radiotap = links.radiotap(
+        links.ieee80211(links.llc_snap(known["syn"]), subtype=8, pad=True),
+        flags=0x20,
+        tsft=True,
+    )
+    yield "radiotap", b.capture(radiotap, linktype=b.LINKTYPE_RADIOTAP)
     yield "fcs", b.PcapBuilder(fcs_words=2).add(frame + bytes(4)).build()
-    yield "arp", b.capture(b.ethernet(bytes(28), ethertype=b.ETHERTYPE_ARP))
     yield "bad_ts", b.PcapBuilder().add(frame, sec=1).add(frame).build()
     yield "zero_record", b.capture(frame) + bytes(64)
     yield "joined", b.capture(frame) + b.capture(frame)
@@ -111,6 +171,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield "truncated", b.capture(frame)[:-3]
     yield "header_only", b.pcap_header()
     yield "empty", b""
+    yield from container_seeds()
 
 
 def cuts() -> Iterator[tuple[str, bytes]]:
@@ -126,12 +187,21 @@ def cuts() -> Iterator[tuple[str, bytes]]:
             yield f"{name}_{size:03}", b.pcap_header() + cut
 
 
-def main(directory: Path, *, only_cuts: bool) -> None:
+#: What is written, by the option.
+KINDS = {
+    "": (seeds,),
+    "--cuts": (cuts,),
+    "--large": (large_seeds, foreign_seeds),
+}
+
+
+def main(directory: Path, option: str = "") -> None:
     """Write every seed as a file of its own."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, data in cuts() if only_cuts else seeds():
-        (directory / f"{name}.pcap").write_bytes(data)
+    for kind in KINDS[option]:
+        for name, data in kind():
+            (directory / f"{name}.pcap").write_bytes(data)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), only_cuts="--cuts" in sys.argv[2:])
+    main(Path(sys.argv[1]), *sys.argv[2:])

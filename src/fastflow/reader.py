@@ -162,11 +162,7 @@ class Reader:
         scanner = self.scanner
         reason = reason_of(scanner, self.stream.fault)
         offset = scanner.offset_bytes
-        size = (
-            self._blocks.n_bytes
-            if self._is_at_end
-            else getattr(self.stream, "size_bytes", None)
-        )
+        size = self._blocks.n_bytes if self._is_at_end else self.stream.size_bytes
         return ScanStats(
             status=status_of(reason, offset, is_of_stream=reason != scanner.fault),
             reason=reason,

@@ -49,6 +49,7 @@ class GzipStream:
     ) -> None:
         self._is_owned = is_owned
         self.can_wait = path is None
+        self.size_bytes: int | None = None
         self.fault: str | None = None
         self.flags: dict[str, int] = {}
         self._file = file

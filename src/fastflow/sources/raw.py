@@ -12,13 +12,30 @@ def stdin_file() -> BinaryIO:
     return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
+def read_some(file: BinaryIO, n_bytes: int) -> bytes:
+    """Return 1 to n bytes, none at the end, waiting where the descriptor does not."""
+    while (data := cast("bytes | None", file.read(n_bytes))) is None:
+        _poll(file).poll()
+    return data
+
+
+def read_into(file: BinaryIO, buffer: memoryview) -> int:
+    """Put 1 byte or more into the buffer, 0 at the end; waits as `read_some` does."""
+    while (n_bytes := file.readinto(buffer)) is None:  # type: ignore[attr-defined]
+        _poll(file).poll()
+    return cast(int, n_bytes)
+
+
 def is_idle(file: BinaryIO) -> bool:
     """Return whether a read would have to wait for someone to write."""
     try:
-        descriptor = file.fileno()
-    except OSError:  # a file in memory has none, and never waits
+        return not _poll(file).poll(0)
+    except OSError:  # a file in memory has no descriptor, and never waits
         return False
+
+
+def _poll(file: BinaryIO) -> select.poll:
     # Not select(), which refuses descriptors beyond 1,023.
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return not poll.poll(0)
+    poll.register(file.fileno(), select.POLLIN)
+    return poll

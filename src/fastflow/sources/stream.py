@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 
 from fastflow.sources.find import STDIN
 from fastflow.sources.gzip import GZIP_MAGIC, GzipStream
-from fastflow.sources.raw import is_idle, stdin_file
+from fastflow.sources.raw import is_idle, read_into, read_some, stdin_file
 
 
 class ByteStream(Protocol):
@@ -26,12 +26,15 @@ class ByteStream(Protocol):
         A read may wait for someone to write: a pipe, a terminal.
     n_read_bytes : int
         Bytes taken from the file so far, compressed if it is.
+    size_bytes : int or None
+        How long the stream is, where that is known beforehand.
     """
 
     fault: str | None
     flags: dict[str, int]
     compression: str | None
     can_wait: bool
+    size_bytes: int | None
 
     @property
     def n_read_bytes(self) -> int:
@@ -64,6 +67,7 @@ class PlainStream:
         self.can_wait = can_wait
         self.flags: dict[str, int] = {}
         self.n_read_bytes = len(head)
+        self.size_bytes = None if can_wait else os.fstat(file.fileno()).st_size
         self._file = file
         self._head = head
 
@@ -74,7 +78,7 @@ class PlainStream:
             buffer[:n] = self._head[:n]
             self._head = self._head[n:]
             return n
-        n_new: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        n_new = read_into(self._file, buffer)
         self.n_read_bytes += n_new
         return n_new
 
@@ -119,6 +123,6 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, Path | N
 def _read_head(file: BinaryIO, n_bytes: int) -> bytes:
     """Read n bytes; fewer only at the end, however short a pipe's reads are."""
     head = b""
-    while len(head) < n_bytes and (more := file.read(n_bytes - len(head))):
+    while len(head) < n_bytes and (more := read_some(file, n_bytes - len(head))):
         head += more
     return head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import reference
+import reference_containers
 
 try:
     import fastflow
@@ -34,10 +36,11 @@ class Scanned:
     offset: int | None = None
     records: int = 0
     flags: dict[str, int] = field(default_factory=dict)
+    dropped: int | None = None
 
 
 def reference_scan(data: bytes) -> Scanned:
-    result = reference.decode_capture(data)
+    result = reference_containers.decode_capture(data)
     return Scanned(
         rows=result.rows,
         status=result.status,
@@ -45,6 +48,7 @@ def reference_scan(data: bytes) -> Scanned:
         offset=result.offset,
         records=result.records,
         flags=result.flags,
+        dropped=result.dropped,
     )
 
 
@@ -63,7 +67,20 @@ def fastflow_scan(source: Path | IO[bytes], **options: Any) -> Scanned:
         offset=stats.offset,
         records=stats.records,
         flags={name: n for name, n in dict(stats.flags).items() if n},
+        dropped=stats.dropped,
     )
+
+
+def assert_same(data: bytes, **options: Any) -> Scanned:
+    """Scan `data` with both, compare all that they say, return what they said."""
+    expected = reference_scan(data)
+    found = fastflow_scan(io.BytesIO(data), **options)
+    for index, (ours, theirs) in enumerate(
+        zip(found.rows, expected.rows, strict=False)
+    ):
+        assert ours == theirs, f"packet {index}"
+    assert found == expected
+    return found
 
 
 def batch_rows(batch: pa.RecordBatch) -> list[Row]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import builders as b
 import reference
-from rows import FASTFLOW, Scanned, fastflow_scan, reference_scan
+from rows import FASTFLOW, assert_same, fastflow_scan, reference_scan
 from strategies import Capture, capture_parts, captures
 
 pytestmark = FASTFLOW
@@ -26,18 +26,6 @@ def relaxed(max_examples: int = 100) -> settings:
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-
-
-def assert_same(data: bytes, **options: Any) -> Scanned:
-    """Scan `data` with both, compare all that they say, return what they said."""
-    expected = reference_scan(data)
-    found = fastflow_scan(io.BytesIO(data), **options)
-    for index, (ours, theirs) in enumerate(
-        zip(found.rows, expected.rows, strict=False)
-    ):
-        assert ours == theirs, f"packet {index}"
-    assert found == expected
-    return found
 
 
 @relaxed(500)

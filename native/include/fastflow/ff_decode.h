@@ -119,19 +119,18 @@ static inline enum ff_state ff_decode_ip6_ext(ff_transport *t, ff_view *v,
     return state;
 }
 
-/* Decode the IP header that a path leads to, and the transport header behind it. With
- * is_opened it may be that of a tunnel's inner packet: only if it is valid does it take
- * the place of the outer one. */
-FF_INLINE ff_transport ff_decode_network(const ff_path *path, bool is_opened,
+/* Decode the IP header that a span begins with, and the transport header behind it.
+ * With is_opened it may be that of a tunnel's inner packet: only if it is valid does it
+ * take the place of the outer one. */
+FF_INLINE ff_transport ff_decode_network(ff_span s, enum ff_net net, bool is_opened,
                                          ff_view *v, uint64_t *flags) {
-    ff_span s = path->s;
     ff_transport t = {s, 0, false};
     if (FF_UNLIKELY(s.n == 0)) {
         ff_view_fault(v, FF_STATE_l3_truncated);
         return t;
     }
     unsigned version = s.p[0] >> 4;
-    if (FF_UNLIKELY(!((unsigned)path->net >> version & 1))) {
+    if (FF_UNLIKELY(!((unsigned)net >> version & 1))) {
         ff_view_fault(v, FF_STATE_bad_ip_version);
         return t;
     }
@@ -168,9 +167,9 @@ FF_INLINE ff_transport ff_decode_network(const ff_path *path, bool is_opened,
 FF_OUTLINE void ff_decode_opened(uint8_t link, ff_span frame, uint32_t decap,
                                  ff_view *v, uint64_t *flags) {
     uint64_t met[FF_N_FLAGS] = {0};
-    ff_path path = ff_link_parse(link, frame, v);
+    ff_path path = ff_link_follow(link, frame, v);
     while (path.state == FF_STATE_ok) {
-        ff_transport t = ff_decode_network(&path, true, v, met);
+        ff_transport t = ff_decode_network(path.s, path.net, true, v, met);
         if (v->state != FF_STATE_ok || v->frag_bytes > 0) break;
         path.s = t.s;
         if (!ff_tunnel_parse(&path, v, decap)) break;
@@ -189,12 +188,18 @@ FF_INLINE void ff_decode_packet(uint8_t link, ff_span frame, uint32_t decap, ff_
         ff_decode_opened(link, frame, decap, v, flags);
         return;
     }
-    ff_path path = ff_link_parse(link, frame, v);
-    if (FF_UNLIKELY(path.state != FF_STATE_ok)) {
-        ff_view_fault(v, path.state);
-        return;
+    ff_span s = frame;
+    enum ff_net net;
+    if (FF_UNLIKELY(!ff_link_is_plain(link, &s, &net, v))) {
+        ff_path path = ff_link_follow(link, frame, v);
+        if (path.state != FF_STATE_ok) {
+            ff_view_fault(v, path.state);
+            return;
+        }
+        s = path.s;
+        net = path.net;
     }
-    ff_decode_network(&path, false, v, flags);
+    ff_decode_network(s, net, false, v, flags);
 }
 
 #endif

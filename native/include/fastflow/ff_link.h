@@ -168,30 +168,32 @@ static inline void ff_path_follow(uint8_t link, ff_path *path, ff_view *v) {
     }
 }
 
+/* The path from the beginning of a frame to its outermost IP header. */
 FF_OUTLINE ff_path ff_link_follow(uint8_t link, ff_span frame, ff_view *v) {
     ff_path path = {.s = frame, .next = FF_HEADER_LINK};
     ff_path_follow(link, &path, v);
     return path;
 }
 
-/* The path from the beginning of a frame to its outermost IP header. IP on Ethernet,
- * with tags or without, goes straight; anything else begins anew and is followed. */
-FF_INLINE ff_path ff_link_parse(uint8_t link, ff_span frame, ff_view *v) {
-    if (FF_LIKELY(link == FF_LINK_ethernet && ff_has(frame, FF_ETHERNET_BYTES))) {
-        ff_path path = {.s = frame, .next = FF_HEADER_IP, .n_layers = 2};
-        uint16_t type = ff_load_be16(frame.p + 12);
-        ff_skip(&path.s, FF_ETHERNET_BYTES);
-        if (FF_UNLIKELY(ff_is_vlan(type))) {
-            path.n_layers++;
-            path.state = ff_vlan_parse(&path, &type, v);
-        }
-        path.net = type == FF_ETHERTYPE_IPV4   ? FF_NET_IPV4
-                   : type == FF_ETHERTYPE_IPV6 ? FF_NET_IPV6
-                                               : FF_NET_OTHER;
-        if (FF_LIKELY(path.state == FF_STATE_ok && path.net != FF_NET_OTHER))
-            return path;
+/* The straight line: IP on Ethernet, with tags or without; or no link header. *s then
+ * begins with IP. If it is anything else, the frame is to be followed from its
+ * beginning. */
+FF_INLINE bool ff_link_is_plain(uint8_t link, ff_span *s, enum ff_net *net,
+                                ff_view *v) {
+    *net = FF_NET_ANY_IP;
+    if (FF_UNLIKELY(link != FF_LINK_ethernet)) return link == FF_LINK_raw;
+    if (FF_UNLIKELY(!ff_has(*s, FF_ETHERNET_BYTES))) return false;
+    uint16_t type = ff_load_be16(s->p + 12);
+    ff_skip(s, FF_ETHERNET_BYTES);
+    if (FF_UNLIKELY(ff_is_vlan(type))) {
+        ff_path path = {.s = *s};
+        if (ff_vlan_parse(&path, &type, v) != FF_STATE_ok) return false;
+        *s = path.s;
     }
-    return ff_link_follow(link, frame, v);
+    *net = FF_NET_IPV4;
+    if (FF_LIKELY(type == FF_ETHERTYPE_IPV4)) return true;
+    *net = FF_NET_IPV6;
+    return type == FF_ETHERTYPE_IPV6;
 }
 
 #endif

@@ -255,15 +255,14 @@ def packets(linktype: int = b.LINKTYPE_ETHERNET) -> st.SearchStrategy[bytes]:
 
 
 @st.composite
-def stacks(draw: st.DrawFn) -> tuple[int, bytes]:
-    """Draw a link type and a frame of many layers, whole, cut or damaged."""
-    linktype = draw(st.sampled_from(b.LINKTYPES))
+def stacks(draw: st.DrawFn, linktype: int) -> bytes:
+    """Draw a frame of many layers, whole, cut or damaged."""
     packet = draw(link_strategies.tunnelled(network_packets))
     frame = draw(link_strategies.on_link(linktype, packet))
     kind = draw(st.sampled_from(["whole", "whole", "cut", "mutated"]))
     if kind == "cut":
         frame = frame[: draw(st.integers(0, len(frame)))]
-    return linktype, draw(_mutated(frame)) if kind == "mutated" else frame
+    return draw(_mutated(frame)) if kind == "mutated" else frame
 
 
 # --- files ---------------------------------------------------------------------------

@@ -64,8 +64,11 @@ class Difference:
         return f"packet {self.packet}: {self.column} {self.ours!r} != {self.tshark!r}"
 
 
-def tshark_rows(path: Path) -> list[Row]:
-    """Let tshark read a capture; packets as rows of `COLUMNS`."""
+def tshark_rows(path: Path, *, innermost: bool = False) -> list[Row]:
+    """Let tshark read a capture; packets as rows of `COLUMNS`.
+
+    `innermost` takes the last IP header that tshark finds, behind all tunnels.
+    """
     assert TSHARK is not None
     command = [TSHARK, "-r", str(path), "-n", "-T", "json"]
     for name, value in PREFERENCES.items():
@@ -76,7 +79,9 @@ def tshark_rows(path: Path) -> list[Row]:
     if not text.strip():
         return []
     packets = json.loads(text, object_pairs_hook=list)
-    return [_row(_get(_get(packet, "_source"), "layers")) for packet in packets]
+    return [
+        _row(_get(_get(packet, "_source"), "layers"), innermost) for packet in packets
+    ]
 
 
 def compare(ours: list[Row], tshark: list[Row]) -> list[Difference]:
@@ -93,7 +98,7 @@ def compare(ours: list[Row], tshark: list[Row]) -> list[Difference]:
     return differences
 
 
-def _row(layers: Pairs) -> Row:
+def _row(layers: Pairs, innermost: bool) -> Row:
     row: Row = dict.fromkeys(COLUMNS)
     frame = _get(layers, "frame")
     seconds, _, fraction = _get(frame, "frame.time_epoch").partition(".")
@@ -102,14 +107,16 @@ def _row(layers: Pairs) -> Row:
     row["wirelen"] = int(_get(frame, "frame.len"))
 
     names = [name for name, _ in layers]
-    outer = next((i for i, name in enumerate(names) if name in ("ip", "ipv6")), None)
+    headers = [i for i, name in enumerate(names) if name in ("ip", "ipv6")]
+    outer = headers[0] if headers else None
     for name, fields in layers[:outer]:
         if name in ("vlan", "ieee8021ad") and row["vlan"] is None:
             row["vlan"] = _number(fields, "vlan.id", "ieee8021ad.id")
     if outer is None:
         return row
-    name, ip = layers[outer]
-    behind = layers[outer + 1 :]
+    wanted = headers[-1] if innermost else outer
+    name, ip = layers[wanted]
+    behind = layers[wanted + 1 :]
     if name == "ip":
         _ipv4(row, ip)
     else:

@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 import builders as b
-from rows import FASTFLOW, Row, fastflow_rows, reference_rows
+from encapsulated import ENCAPSULATED, TUNNELLED
+from reference_tunnel import TUNNELS
+from rows import (
+    FASTFLOW,
+    Row,
+    fastflow_rows,
+    fastflow_scan,
+    reference_rows,
+    reference_scan,
+)
 from tshark import COLUMNS, TSHARK, Difference, compare, tshark_rows
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
@@ -59,42 +68,21 @@ EXPLAINED = (
         frozenset({0}),
     ),
     Explanation(
-        "libtrace/test__traces__10_mpls_ip.pcap",
-        IP_COLUMNS,
-        "IP behind MPLS labels, which are non_ip here",
-    ),
-    Explanation(
-        "libtrace/test__traces__mpls.pcap",
-        IP_COLUMNS,
-        "IP behind MPLS labels, which are non_ip here",
-    ),
-    Explanation(
         PCPP_PACKETS + "MplsPackets.pcap",
         IP_COLUMNS | {"vlan"},
-        "IP behind MPLS labels, once as a whole Ethernet frame with a tag",
-    ),
-    Explanation(
-        PCPP_PACKETS + "PPPoESession.pcap",
-        IP_COLUMNS,
-        "IP in a PPPoE session, which is non_ip here",
-        frozenset({1}),
-    ),
-    Explanation(
-        PCPP_PACKETS + "sip_reqs.pcap",
-        IP_COLUMNS,
-        "IP in a PPPoE session, which is non_ip here",
-        frozenset({1, 2}),
-    ),
-    Explanation(
-        PCPP_FILES + "one_http_stream_rst.pcap",
-        IP_COLUMNS,
-        "IP in a PPPoE session, which is non_ip here",
+        "an Ethernet frame behind MPLS labels: non_ip, tshark guesses it",
     ),
     Explanation(
         PCPP_FILES + "ip4_bad_fragment.pcap",
         IP_COLUMNS,
-        "IP in a PPPoE session, which is non_ip here",
+        "an IPv4 header that is cut within its options: ip_truncated",
         frozenset({0}),
+    ),
+    Explanation(
+        PCPP_FILES + "null_loopback.pcap",
+        IP_COLUMNS,
+        "an address family of 0x8000f: tshark takes half of it for an EtherType",
+        frozenset({2}),
     ),
     Explanation(
         PCPP_PACKETS + "ipv4-options.pcap",
@@ -190,11 +178,51 @@ def test_every_protocol_on_every_link_equals_tshark(
         version = packet[0] >> 4
         if (version, linktype) in ((4, b.LINKTYPE_IPV6), (6, b.LINKTYPE_IPV4)):
             continue
-        frame = b.on_link(linktype, packet)
-        builder.add(frame, sec=b.T0 + number, frac=999_999, wirelen=len(frame) + 4)
+        frame = b.on_link(linktype, packet, byteorder=byteorder)
+        # Of NFLOG tshark expects attributes in what was not captured.
+        cut = 0 if linktype == b.LINKTYPE_NFLOG else 4
+        wirelen = len(frame) + cut
+        builder.add(frame, sec=b.T0 + number, frac=999_999, wirelen=wirelen)
     path = tmp_path / "a.pcap"
     path.write_bytes(builder.build())
     assert compare(decode(path), opinion(path)) == []
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("linktype", ENCAPSULATED)
+def test_what_stands_before_ip_equals_tshark(
+    tmp_path: Path,
+    linktype: int,
+    decode: Decoder,
+    opinion: Callable[[Path], list[Row]],
+) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(b.capture(*ENCAPSULATED[linktype], linktype=linktype))
+    rows = decode(path)
+    assert {row["dst_port"] for row in rows} == {23}
+    assert compare(rows, opinion(path)) == []
+
+
+TUNNEL_DECODERS = [
+    pytest.param(
+        lambda path: reference_scan(path.read_bytes(), TUNNELS).rows, id="reference"
+    ),
+    pytest.param(
+        lambda path: fastflow_scan(path, decap=TUNNELS).rows,
+        id="fastflow",
+        marks=FASTFLOW,
+    ),
+]
+
+
+@pytest.mark.parametrize("decode", TUNNEL_DECODERS)
+def test_opened_tunnels_equal_tshark(tmp_path: Path, decode: Decoder) -> None:
+    path = tmp_path / "a.pcap"
+    packets = [packet for packets in TUNNELLED.values() for packet in packets]
+    path.write_bytes(b.capture(*packets, linktype=b.LINKTYPE_RAW))
+    rows = decode(path)
+    assert {row["dst_port"] for row in rows} == {23}
+    assert compare(rows, tshark_rows(path, innermost=True)) == []
 
 
 OPTIONS = b.mss(1460) + b.nop() + b.wscale(8) + b.nop() * 2 + b.sack_permitted()

@@ -177,6 +177,7 @@ static void interfaces_room(ff_scan *scan) {
     f->interfaces_cap = f->n_interfaces + 1;
     f->interfaces = regrown(f->interfaces, f->interfaces_cap * sizeof *f->interfaces);
 }
+static uint32_t decap; /* tunnels that the scans of an input open: none or all */
 
 static void scan_begin(ff_scan *scan, ff_lexicon *lexicon, reader *r) {
     free(scan->capture.pcapng.interfaces);
@@ -184,6 +185,7 @@ static void scan_begin(ff_scan *scan, ff_lexicon *lexicon, reader *r) {
     scan->lexicon = lexicon;
     scan->ts_min_ns = MIN_TIME_NS;
     scan->ts_end_ns = END_TIME_NS;
+    scan->decap = decap;
     size_t n = 0;
     uint8_t *head = exact(0);
     for (;;) {
@@ -547,6 +549,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     /* Many small blocks cost time by the square: only for short inputs. */
     size_t least = n / 32 + 1;
     size_t block_bytes = least + below(n < 1024 ? 64 : n);
+    decap = below(2) ? ~(uint32_t)0 : 0;
     check_columns(data, n, block_bytes);
     check_tallies(data, n, block_bytes);
     return 0;

@@ -19,6 +19,7 @@ from container_seeds import container_seeds, foreign_seeds, large_seeds
 
 import builders as b
 import link_builders as links
+from encapsulated import ENCAPSULATED, TUNNELLED
 
 
 def packets() -> dict[str, bytes]:
@@ -140,6 +141,10 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         for number, packet in enumerate(known.values()):
             builder.add(b.on_link(linktype, packet), sec=b.T0 + 1800 * number)
         yield f"linktype_{linktype}", builder.build()
+    for linktype, some in ENCAPSULATED.items():
+        yield f"encapsulated_{linktype}", b.capture(*some, linktype=linktype)
+    for kind, some in TUNNELLED.items():
+        yield f"tunnels_{kind}", b.capture(*some, linktype=b.LINKTYPE_RAW)
     for name, packet in known.items():
         yield name, b.capture(b.on_link(b.LINKTYPE_ETHERNET, packet))
     frame = b.ethernet(known["syn_options"])
@@ -174,17 +179,28 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield from container_seeds()
 
 
-def cuts() -> Iterator[tuple[str, bytes]]:
-    """Yield every packet, cut after each of its bytes, as the end of a capture."""
-    frames = {name: b.ethernet(packet) for name, packet in packets().items()}
+def whole_frames() -> Iterator[tuple[str, int, bytes]]:
+    """Yield names, link types and frames: what every header and tunnel looks like."""
     for name, packet in packets().items():
-        if packet[0] >> 4 == 6:
-            frames[name] = b.ethernet(packet, ethertype=b.ETHERTYPE_IPV6)
-    frames["vlan"] = b.tagged(packets()["syn"], vids=(5, 6))
-    for name, frame in frames.items():
+        yield name, b.LINKTYPE_ETHERNET, b.on_link(b.LINKTYPE_ETHERNET, packet)
+    yield "vlan", b.LINKTYPE_ETHERNET, b.tagged(packets()["syn"], vids=(5, 6))
+    for linktype in b.LINKTYPES:
+        yield "link", linktype, b.on_link(linktype, packets()["syn"])
+    for linktype, frames in ENCAPSULATED.items():
+        for number, frame in enumerate(frames):
+            yield f"encapsulated{number}", linktype, frame
+    for kind, tunnels in TUNNELLED.items():
+        for number, packet in enumerate(tunnels):
+            yield f"{kind}{number}", b.LINKTYPE_RAW, packet
+
+
+def cuts() -> Iterator[tuple[str, bytes]]:
+    """Yield every frame, cut after each of its bytes, as the end of a capture."""
+    for name, linktype, frame in whole_frames():
         for size in range(len(frame)):
             cut = b.pcap_record(frame[:size], wirelen=len(frame))
-            yield f"{name}_{size:03}", b.pcap_header() + cut
+            header = b.pcap_header(linktype=linktype)
+            yield f"{name}_{linktype}_{size:03}", header + cut
 
 
 #: What is written, by the option.

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import builders as b
 import reference
+from reference_tunnel import TUNNELS
 from rows import FASTFLOW, assert_same, fastflow_scan, reference_scan
-from strategies import Capture, capture_parts, captures
+from strategies import Capture, capture_parts, captures, maybe, stacks
 
 pytestmark = FASTFLOW
 
@@ -32,6 +33,38 @@ def relaxed(max_examples: int = 100) -> settings:
 @given(captures())
 def test_scan_equals_the_reference(data: bytes) -> None:
     assert_same(data)
+
+
+decaps = st.just(TUNNELS) | st.lists(st.sampled_from(TUNNELS), unique=True)
+
+
+@relaxed(1_000)
+@given(
+    st.sampled_from(b.LINKTYPES).flatmap(
+        lambda linktype: st.tuples(
+            st.just(linktype), st.lists(stacks(linktype), min_size=10, max_size=10)
+        )
+    ),
+    decaps,
+    maybe(st.integers(0, 8)),
+)
+def test_any_stack_of_layers_equals_the_reference(
+    frames: tuple[int, list[bytes]], decap: list[str], cut: int | None
+) -> None:
+    """10,000 combinations of link headers, tags and tunnels, cut anywhere."""
+    linktype, stacked = frames
+    builder = b.PcapBuilder(linktype=linktype)
+    for frame in stacked:
+        builder.add(frame, wirelen=len(frame) + (cut or 0))
+    assert_same(builder.build(), decap=decap)
+
+
+@relaxed()
+@given(captures(), decaps)
+def test_a_scan_that_opens_tunnels_equals_the_reference(
+    data: bytes, decap: list[str]
+) -> None:
+    assert_same(data, decap=decap)
 
 
 @relaxed()

@@ -71,7 +71,7 @@ def test_every_tunnel_has_a_case() -> None:
 
 @FASTFLOW
 def test_the_package_knows_the_same_tunnels() -> None:
-    from fastflow.packets import TUNNELS as NATIVE
+    from fastflow.reader import TUNNELS as NATIVE
 
     assert tuple(NATIVE) == TUNNELS
 

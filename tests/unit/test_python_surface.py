@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -16,6 +14,7 @@ import pytest
 
 import builders as b
 import fastflow as ff
+from packers import PACKERS, Pack
 
 SYN = b.ethernet(b.ipv4(b.tcp(dst_port=445, options=b.mss(1460))))
 GOOD = b.capture(SYN, SYN, b.ethernet(b.ipv4(b.udp(dst_port=53), proto=b.UDP)))
@@ -48,10 +47,8 @@ def test_every_library_takes_the_scan_object(path: Path) -> None:
     assert pd.DataFrame.from_arrow(scan)["dst_port"].tolist() == ports
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_live_capture_is_not_held_back(
-    tmp_path: Path, pack: Callable[[bytes], bytes]
-) -> None:
+@pytest.mark.parametrize("pack", [bytes, *PACKERS.values()])
+def test_a_live_capture_is_not_held_back(tmp_path: Path, pack: Pack) -> None:
     """Packets of a pipe come out when the pipe pauses, not when it ends."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from fastflow.sources.compressed import CompressedStream
+from fastflow.sources.decoders import MAGIC_BYTES, formats_of
 from fastflow.sources.find import STDIN
-from fastflow.sources.gzip import GZIP_MAGIC, GzipStream
 from fastflow.sources.raw import is_idle, read_into, read_some, stdin_file
 
 
@@ -100,24 +101,26 @@ def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
     OSError
         The file cannot be opened or read.
     """
-    file, path = _open(source)
-    head = _read_head(file, len(GZIP_MAGIC))
+    file, can_wait = _open(source)
+    head = _read_head(file, MAGIC_BYTES)
     # Standard input and a caller's file object are not ours to close.
     is_owned = isinstance(source, str | os.PathLike) and source != STDIN
-    if head == GZIP_MAGIC:
-        return GzipStream(file, head, path, is_owned)
-    return PlainStream(file, head, can_wait=path is None, is_owned=is_owned)
+    if formats := formats_of(head):
+        return CompressedStream(
+            file, head, formats, can_wait=can_wait, is_owned=is_owned
+        )
+    return PlainStream(file, head, can_wait=can_wait, is_owned=is_owned)
 
 
-def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, Path | None]:
+def _open(source: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, bool]:
+    """Return the file, and whether reading it may wait for someone to write."""
     if not isinstance(source, str | os.PathLike):
-        return source, None
+        return source, True
     if source == STDIN:
         # Unbuffered: what a live capture has written so far is wanted now.
-        return stdin_file(), None
+        return stdin_file(), True
     path = Path(source)
-    file = path.open("rb", buffering=0)
-    return file, path if path.is_file() else None
+    return path.open("rb", buffering=0), not path.is_file()
 
 
 def _read_head(file: BinaryIO, n_bytes: int) -> bytes:

@@ -71,25 +71,6 @@ def test_every_format_holds_the_same_rows(capture: Path, tmp_path: Path) -> None
     assert (tmp_path / "out.ndjson").read_bytes().splitlines() == lines
 
 
-def test_tunnels_are_opened_where_that_is_asked_for(tmp_path: Path) -> None:
-    path = tmp_path / "a.pcap"
-    outer = b.ipv4(
-        b.gre(b.ipv4(b.tcp(dst_port=445), src=b"\x0a\x00\x00\x07")), proto=47
-    )
-    path.write_bytes(b.capture(b.ethernet(outer)))
-    for decap, expected in (
-        ((), ("192.0.2.1", None)),
-        (("--decap", "vxlan"), ("192.0.2.1", None)),
-        (("--decap", "vxlan,gre"), ("10.0.0.7", 445)),
-        (("--decap", "all"), ("10.0.0.7", 445)),
-    ):
-        row = json.loads(fastflow("scan", path, *decap).out)
-        assert (row["src"], row["dst_port"]) == expected
-    ran = fastflow("scan", path, "--decap", "l2tp")
-    assert (ran.code, ran.out) == (2, b"")
-    assert "no such tunnel; there are gre," in ran.err
-
-
 def test_country_is_a_column_like_any_other(tmp_path: Path) -> None:
     packet = b.ethernet(b.ipv4(b.tcp(), src=bytes([133, 11, 0, 1])))
     path = tmp_path / "jp.pcap"

@@ -163,8 +163,9 @@ FF_OUTLINE enum ff_step ff_pcapng_pass(ff_pcapng *f, ff_span s, uint64_t *flags,
     return ff_record_passed(r, 4);
 }
 
-/* What can be said of a section header by its first 16 bytes. */
-static inline enum ff_fault ff_pcapng_check_section(ff_pcapng *f, const uint8_t *p) {
+/* What is wrong with a section header, as far as it is there; 12 bytes are. */
+static inline enum ff_fault ff_pcapng_check_section(ff_pcapng *f, ff_span s) {
+    const uint8_t *p = s.p;
     uint32_t magic = ff_load_u32(p + 8);
     f->swapped = magic != FF_PCAPNG_BYTE_ORDER_MAGIC;
     if (f->swapped && __builtin_bswap32(magic) != FF_PCAPNG_BYTE_ORDER_MAGIC)
@@ -173,6 +174,7 @@ static inline enum ff_fault ff_pcapng_check_section(ff_pcapng *f, const uint8_t 
     if (n_bytes < FF_PCAPNG_HEADER_BYTES || n_bytes > FF_PCAPNG_BLOCK_MAX_BYTES)
         return FF_FAULT_shb_length;
     if (n_bytes % 4 != 0) return FF_FAULT_block_not_multiple_of_4;
+    if (!ff_has(s, FF_PCAPNG_HEADER_BYTES)) return FF_FAULT_none;
     f->version_major = ff_pcapng_u16(f, p + 12);
     f->version_minor = ff_pcapng_u16(f, p + 14);
     /* 1.2 is 1.0: some writers gave it a number of its own. */
@@ -182,8 +184,8 @@ static inline enum ff_fault ff_pcapng_check_section(ff_pcapng *f, const uint8_t 
 }
 
 FF_OUTLINE enum ff_step ff_pcapng_section(ff_pcapng *f, ff_span s, ff_record *r) {
-    if (!ff_has(s, 16)) return FF_STEP_NEED_BYTES;
-    enum ff_fault fault = ff_pcapng_check_section(f, s.p);
+    if (!ff_has(s, 12)) return FF_STEP_NEED_BYTES;
+    enum ff_fault fault = ff_pcapng_check_section(f, s);
     if (fault != FF_FAULT_none) return ff_record_fault(r, fault);
     size_t n_bytes = ff_pcapng_u32(f, s.p + 4);
     if (!ff_has(s, n_bytes)) return FF_STEP_NEED_BYTES;
@@ -358,7 +360,7 @@ FF_INLINE enum ff_step ff_pcapng_next(ff_pcapng *f, ff_span s, uint64_t *flags,
  * are few; its type has been seen. The block itself is taken by ff_pcapng_next(). */
 static inline enum ff_fault ff_pcapng_open(ff_pcapng *f, ff_span s) {
     if (!ff_has(s, FF_PCAPNG_HEADER_BYTES)) return FF_FAULT_short_header;
-    return ff_pcapng_check_section(f, s.p);
+    return ff_pcapng_check_section(f, s);
 }
 
 /* Does a file begin with a block other than a section header? */

@@ -59,7 +59,7 @@ static inline size_t ff_capture_head_bytes(ff_span s) {
 
 static inline enum ff_fault ff_capture_no_format(ff_span s) {
     if (s.n == 0) return FF_FAULT_empty_file;
-    if (!ff_has(s, 4) || ff_snoop_begins(s)) return FF_FAULT_short_magic;
+    if (!ff_has(s, 4)) return FF_FAULT_short_magic;
     if (ff_pcapng_lacks_section(s)) return FF_FAULT_no_section_header;
     return FF_FAULT_unknown_magic;
 }

@@ -17,15 +17,8 @@ typedef struct ff_snoop {
     ff_interface on;
 } ff_snoop;
 
-static const char ff_snoop_magic[8] = "snoop\0\0";
-
 static inline bool ff_snoop_has_magic(ff_span s) {
-    return ff_has(s, 8) && memcmp(s.p, ff_snoop_magic, 8) == 0;
-}
-
-/* Do fewer bytes than the magic has agree with it? */
-static inline bool ff_snoop_begins(ff_span s) {
-    return s.n < 8 && memcmp(s.p, ff_snoop_magic, s.n) == 0;
+    return ff_has(s, 8) && memcmp(s.p, "snoop\0\0\0", 8) == 0;
 }
 
 /* Read the file header from the bytes that the file begins with, all if they are few;

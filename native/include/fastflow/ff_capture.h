@@ -59,7 +59,7 @@ static inline size_t ff_capture_head_bytes(ff_span s) {
 
 static inline enum ff_fault ff_capture_no_format(ff_span s) {
     if (s.n == 0) return FF_FAULT_empty_file;
-    if (!ff_has(s, 4)) return FF_FAULT_short_magic;
+    if (!ff_has(s, 4) || ff_snoop_may_be(s)) return FF_FAULT_short_magic;
     if (ff_pcapng_lacks_section(s)) return FF_FAULT_no_section_header;
     return FF_FAULT_unknown_magic;
 }
@@ -122,7 +122,9 @@ static inline enum ff_fault ff_capture_end(const ff_capture *c, size_t n,
 static inline bool ff_capture_dropped(const ff_capture *c, uint64_t *n_dropped) {
     switch (c->format) {
         case FF_FORMAT_pcapng: *n_dropped = c->pcapng.n_dropped; break;
-        case FF_FORMAT_snoop: *n_dropped = c->snoop.n_dropped; return true;
+        case FF_FORMAT_snoop:
+            *n_dropped = c->snoop.n_dropped;
+            return c->snoop.has_dropped;
         case FF_FORMAT_erf: *n_dropped = c->erf.n_dropped; return c->erf.has_dropped;
         default: return false;
     }

@@ -14,11 +14,17 @@ enum ff_snoop_datalink { FF_SNOOP_IEEE_802_3 = 0, FF_SNOOP_ETHERNET = 4 };
 
 typedef struct ff_snoop {
     uint32_t n_dropped; /* the greatest that a record has told */
+    bool has_dropped;   /* there was a record */
     ff_interface on;
 } ff_snoop;
 
+/* Its first bytes, all of them if they are few, are those of the magic. */
+static inline bool ff_snoop_may_be(ff_span s) {
+    return memcmp(s.p, "snoop\0\0\0", s.n < 8 ? s.n : 8) == 0;
+}
+
 static inline bool ff_snoop_has_magic(ff_span s) {
-    return ff_has(s, 8) && memcmp(s.p, "snoop\0\0\0", 8) == 0;
+    return ff_has(s, 8) && ff_snoop_may_be(s);
 }
 
 /* Read the file header from the bytes that the file begins with, all if they are few;
@@ -51,6 +57,7 @@ FF_OUTLINE enum ff_step ff_snoop_next(ff_snoop *f, ff_span s, uint64_t *flags,
     if (!ff_has(s, record_bytes)) return FF_STEP_NEED_BYTES;
     if (usec >= 1000000) flags[FF_FLAG_subsec_out_of_range]++;
     if (n_dropped > f->n_dropped) f->n_dropped = n_dropped;
+    f->has_dropped = true;
     r->on = &f->on;
     r->data = (ff_span){s.p + FF_SNOOP_RECORD_BYTES, caplen};
     r->wirelen = ff_load_be32(s.p);

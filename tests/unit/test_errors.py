@@ -12,6 +12,8 @@ import pytest
 
 import builders as b
 import fastflow
+import pcapng_builders as ng
+import snoop_builders
 from fastflow import _core, errors
 from fastflow.outcome import ScanStats, capture_error, fault_message
 from fastflow.schema import Status, names_of_trouble
@@ -27,6 +29,17 @@ CLASS_OF_STATUS = {
 
 FRAME = b.ethernet(b.ipv4(b.tcp()))
 GOOD = b.capture(FRAME)
+NG = ng.capture(FRAME)
+SNOOP = snoop_builders.capture(FRAME)
+K = ng.LITTLE
+SECTION = K.shb()
+
+
+def described(options: bytes) -> tuple[bytes, int]:
+    """Return a capture whose interface has these options, and where it is described."""
+    return SECTION + K.idb(options), len(SECTION)
+
+
 ZIPPED = gzip.compress(GOOD, mtime=0)
 
 #: A capture for every fault, and where the fault lies.
@@ -43,10 +56,39 @@ SHOWN_BY = {
     "zero_record": (GOOD + bytes(16), len(GOOD)),
     "bad_record": (GOOD + GOOD, len(GOOD)),
     "caplen_over_max": (GOOD + b.pcap_record(caplen=262_145), len(GOOD)),
+    "snoop_version": (snoop_builders.snoop_header(version=3), 0),
+    "record_too_short": (
+        SNOOP + snoop_builders.snoop_record(length=23),
+        len(SNOOP),
+    ),
+    "pcapng_version": (K.shb(version=(1, 1)), 0),
+    "shb_length": (K.shb(length=24), 0),
+    "bad_byte_order_magic": (K.shb(magic=1), 0),
+    "no_section_header": (K.idb(), 0),
+    "truncated_block": (NG + K.epb(FRAME)[:-1], len(NG)),
+    "block_too_short": (NG + K.block(7, length=8), len(NG)),
+    "block_not_multiple_of_4": (NG + K.block(7, length=14), len(NG)),
+    "block_over_max": (NG + K.epb(FRAME, length=ng.MAX_BLOCK + 4), len(NG)),
+    "trailer_mismatch": (NG + K.epb(FRAME, trailer=4), len(NG)),
+    "caplen_over_block": (NG + K.epb(FRAME, caplen=200), len(NG)),
+    "packet_before_idb": (SECTION + K.epb(FRAME), len(SECTION)),
+    "interface_id": (NG + K.epb(FRAME, interface=1), len(NG)),
+    "too_many_interfaces": (
+        SECTION + K.idb() * 65_537,
+        len(SECTION) + 65_536 * len(K.idb()),
+    ),
+    "tsresol": described(K.tsresol(20)),
+    "option_length": described(K.option(ng.IF_TSRESOL)),
+    "option_overrun": described(K.option(ng.IF_NAME, length=9)),
+    "filter_linktype": (b.capture(b.ipv4(b.tcp()), linktype=101), 0),
     "compressed_truncated": (ZIPPED[:-9], None),
     "compressed_corrupt": (ZIPPED[:-8] + b"????" + ZIPPED[-4:], None),
     "trailing_garbage": (ZIPPED + b"garbage", len(GOOD)),
 }
+
+
+#: Where faults lie that are shown behind one good packet.
+AFTER_A_PACKET = {len(GOOD), len(NG), len(SNOOP)}
 
 
 def stats_of(fault: str, **named: Any) -> ScanStats:
@@ -100,7 +142,8 @@ def test_scan_raises_after_the_packets_before_the_fault(
     data, offset = SHOWN_BY[reason]
     path = tmp_path / "a.pcap"
     path.write_bytes(data)
-    scan = fastflow.scan(path, columns=["dst_port"])
+    filter = "vlan 5" if reason == "filter_linktype" else None
+    scan = fastflow.scan(path, columns=["dst_port"], filter=filter)
     ports: list[int] = []
     with pytest.raises(errors.CaptureError) as caught:
         ports.extend(port for batch in scan for port in batch["dst_port"].to_pylist())
@@ -108,7 +151,7 @@ def test_scan_raises_after_the_packets_before_the_fault(
     assert caught.value.path == str(path)
     if offset is not None:
         assert caught.value.offset_bytes == offset
-        assert ports == [23] * (offset == len(GOOD))
+        assert ports == [23] * (offset in AFTER_A_PACKET)
     assert scan.stats is not None
     assert scan.stats.records == len(ports)
 
@@ -129,7 +172,8 @@ def test_a_name_stands_in_one_list_only() -> None:
     names = Counter(
         name for names in names_of_trouble().values() for name, _, _ in names
     )
-    assert [name for name, n in names.items() if n > 1] == []
+    # Of a whole pcap file, or of a pcapng interface and thus of its packets.
+    assert [name for name, n in names.items() if n > 1] == ["unsupported_linktype"]
 
 
 def test_every_name_is_explained_in_one_line() -> None:

@@ -262,6 +262,6 @@ def test_an_unknown_tunnel_is_refused_with_the_known_ones() -> None:
     from fastflow.errors import ConfigError
 
     with pytest.raises(
-        ConfigError, match=r"ipsec: no such tunnel; there are gre, .*all"
+        ConfigError, match=r"no tunnel is called .ipsec.; there are gre, .*all"
     ):
         _fastflow(b.capture(IP4), ["gre", "ipsec"])

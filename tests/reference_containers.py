@@ -11,9 +11,9 @@ a classic magic number                                  reference.py
 0a 0d 0d 0a                                             reference_pcapng.py
 "snoop", three zeros                                    reference_snoop.py
 fewer than these 8 bytes, all the same so far           `short_magic`
+an ERF record                                           reference_erf.py
 in either byte order a block type of 1 to 6 and then a
 length of 12 to 1048576 that is a multiple of 4         `no_section_header`
-an ERF record                                           reference_erf.py
 anything else                                           `unknown_magic`
 
 What is the same in all of them: reference_records.py; packets: reference_packet.py.
@@ -59,9 +59,9 @@ def _fault(data: bytes) -> str | None:
         return "empty_file"
     if len(data) < 4 or SNOOP_MAGIC.startswith(data):
         return "short_magic"
-    if _is_block(data):
-        return "no_section_header"
-    return None if is_erf(data) else "unknown_magic"
+    if is_erf(data):
+        return None
+    return "no_section_header" if _is_block(data) else "unknown_magic"
 
 
 def _is_block(data: bytes) -> bool:

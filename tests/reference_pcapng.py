@@ -36,7 +36,7 @@ the block: flag `isb_ignored`, and that is all. isb_ifdrop (5) and isb_osdrop (7
 of 8 bytes, or 2^48 and more: the flag (once a block), and the option is ignored. Of
 each interface the last block that has one of them holds; an option given twice: the
 last. What was lost is the sum over all interfaces of all sections, and of the loss
-counters.
+counters, at most 2^63 - 1.
 
 End. No interface in the file and nothing wrong: flag `no_interface`.
 """
@@ -92,6 +92,8 @@ class _Pcapng:
         for interface in self.interfaces:
             if interface.dropped is not None:
                 self.records.drop(interface.dropped)
+        if self.records.result.dropped is not None:
+            self.records.result.dropped = min(self.records.result.dropped, 2**63 - 1)
         if not self.interfaces and reason is None:
             self.records.flags["no_interface"] += 1
         return self.records.end(reason, at)

@@ -117,18 +117,21 @@ static inline enum ff_fault ff_capture_end(const ff_capture *c, size_t n,
                             : FF_FAULT_truncated_record;
 }
 
-/* Packets that the capture says were lost before they reached it; false: it says
- * nothing. */
+/* Packets that the capture says were lost before they reached it, as far as int64 holds
+ * them; false: it says nothing. */
 static inline bool ff_capture_dropped(const ff_capture *c, uint64_t *n_dropped) {
+    const ff_pcapng *ng = &c->pcapng;
     switch (c->format) {
-        case FF_FORMAT_pcapng: *n_dropped = c->pcapng.n_dropped; break;
+        case FF_FORMAT_pcapng:
+            *n_dropped =
+                ng->n_dropped < INT64_MAX ? (uint64_t)ng->n_dropped : INT64_MAX;
+            return ng->has_dropped;
         case FF_FORMAT_snoop:
             *n_dropped = c->snoop.n_dropped;
             return c->snoop.has_dropped;
         case FF_FORMAT_erf: *n_dropped = c->erf.n_dropped; return c->erf.has_dropped;
         default: return false;
     }
-    return c->pcapng.has_dropped;
 }
 
 #endif

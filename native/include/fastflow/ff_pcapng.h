@@ -40,7 +40,7 @@ typedef struct ff_pcapng {
     uint64_t n_described;   /* interfaces of all sections */
     uint32_t passing_bytes; /* length of the block that is being passed over, or 0 */
     uint32_t passed_bytes;  /* of it */
-    uint64_t n_dropped;     /* by all interfaces */
+    ff_int128 n_dropped;    /* by all interfaces: no number of them overflows */
     bool has_dropped;       /* somebody said so */
 } ff_pcapng;
 
@@ -247,7 +247,7 @@ static inline enum ff_step ff_pcapng_statistics(ff_pcapng *f, const ff_block *b,
     uint32_t id = ff_pcapng_u32(f, b->body.p);
     ff_span options = b->body;
     ff_pcapng_tlv o;
-    uint64_t n_dropped = 0;
+    uint64_t n_ifdrop = 0, n_osdrop = 0;
     bool is_overrun, has_dropped = false, is_ignored = id >= f->n_interfaces;
     ff_skip(&options, 12);
     while (ff_pcapng_option_next(f, &options, &o, &is_overrun)) {
@@ -257,14 +257,15 @@ static inline enum ff_step ff_pcapng_statistics(ff_pcapng *f, const ff_block *b,
             is_ignored = true;
             continue;
         }
-        n_dropped += n;
+        *(o.code == FF_PCAPNG_ISB_IFDROP ? &n_ifdrop : &n_osdrop) = n;
         has_dropped = true;
     }
     if (is_overrun || id >= f->n_interfaces) has_dropped = false;
     if (has_dropped) {
         ff_interface *on = &f->interfaces[id];
-        f->n_dropped += n_dropped - on->n_dropped;
-        on->n_dropped = n_dropped;
+        f->n_dropped -= on->n_dropped;
+        on->n_dropped = n_ifdrop + n_osdrop;
+        f->n_dropped += on->n_dropped;
         f->has_dropped = true;
     }
     flags[FF_FLAG_isb_ignored] += is_ignored || is_overrun;

@@ -12,6 +12,8 @@
 
 #define FF_NS_PER_SEC 1000000000
 
+__extension__ typedef __int128 ff_int128;
+
 /* Where packets come from: one per file, or one per description in a pcapng section. */
 typedef struct ff_interface {
     uint16_t linktype;      /* LINKTYPE_ number */
@@ -73,8 +75,6 @@ static inline void ff_interface_set_time(ff_interface *on, uint64_t units_per_se
     on->quick_units =
         on->ns_per_unit > 0 && offset_sec == 0 ? INT64_MAX / on->ns_per_unit : 0;
 }
-
-__extension__ typedef __int128 ff_int128;
 
 /* Exact down to the nanosecond, or none if int64 does not hold it. */
 static inline bool ff_interface_time_slow(const ff_interface *on, uint64_t units,

@@ -23,7 +23,7 @@ typedef struct ff_interface {
     uint32_t snaplen;       /* 0: not limited */
     uint64_t units_per_sec; /* of its time stamps */
     uint64_t ns_per_unit;   /* 0 where that is no whole number */
-    uint64_t quick_units;   /* time stamps up to here are ns_per_unit each, no more */
+    uint64_t quick_end;     /* time stamps below are ns_per_unit each, and no more */
     int64_t offset_sec;     /* added to each time stamp */
     uint64_t n_dropped;     /* as its latest statistics said */
 } ff_interface;
@@ -72,8 +72,8 @@ static inline void ff_interface_set_time(ff_interface *on, uint64_t units_per_se
     on->offset_sec = offset_sec;
     on->ns_per_unit =
         FF_NS_PER_SEC % units_per_sec == 0 ? FF_NS_PER_SEC / units_per_sec : 0;
-    on->quick_units =
-        on->ns_per_unit > 0 && offset_sec == 0 ? INT64_MAX / on->ns_per_unit : 0;
+    on->quick_end =
+        on->ns_per_unit > 0 && offset_sec == 0 ? INT64_MAX / on->ns_per_unit + 1 : 0;
 }
 
 /* Exact down to the nanosecond, or none if int64 does not hold it. */
@@ -91,7 +91,7 @@ static inline bool ff_interface_time_slow(const ff_interface *on, uint64_t units
 FF_INLINE void ff_record_time(ff_record *r, uint64_t units) {
     r->has_ts = true;
     r->ts_ns = 0;
-    if (FF_LIKELY(units <= r->on->quick_units))
+    if (FF_LIKELY(units < r->on->quick_end))
         r->ts_ns = (int64_t)(units * r->on->ns_per_unit);
     else
         r->has_ts = ff_interface_time_slow(r->on, units, &r->ts_ns);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -103,3 +103,19 @@ def fastflow_rows(path: Path) -> list[Row]:
 @cache
 def _scan_parameters() -> frozenset[str]:
     return frozenset(inspect.signature(fastflow.scan).parameters)
+
+
+class ShortReads(io.RawIOBase):
+    """A stream that gives fewer bytes than it is asked for."""
+
+    def __init__(self, data: bytes, size: Callable[[], int]) -> None:
+        self._data = io.BytesIO(data)
+        self._size = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._data.read(min(len(buffer), self._size()))
+        buffer[: len(data)] = data
+        return len(data)

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import builders as b
 import reference
 from reference_tunnel import TUNNELS
-from rows import FASTFLOW, assert_same, fastflow_scan, reference_scan
-from strategies import Capture, capture_parts, captures, maybe, stacks
+from rows import FASTFLOW, ShortReads, assert_same, fastflow_scan, reference_scan
+from strategies import Capture, capture_parts, captures, maybe, relaxed, stacks
 
 pytestmark = FASTFLOW
-
-
-def relaxed(max_examples: int = 100) -> settings:
-    """No deadline: a shared machine has pauses that are not the decoder's."""
-    return settings(
-        max_examples=max_examples,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
 
 
 @relaxed(500)
@@ -167,19 +156,3 @@ def test_a_file_larger_than_a_block() -> None:
         segment = b.tcp(dst_port=port, seq=number, options=b.mss(port))
         builder.add(b.ethernet(b.ipv4(segment)), sec=b.T0 + number // 100, frac=number)
     assert_same(builder.build())
-
-
-class ShortReads(io.RawIOBase):
-    """A stream that gives fewer bytes than it is asked for."""
-
-    def __init__(self, data: bytes, size: Callable[[], int]) -> None:
-        self._data = io.BytesIO(data)
-        self._size = size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._data.read(min(len(buffer), self._size()))
-        buffer[: len(data)] = data
-        return len(data)

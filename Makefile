@@ -32,9 +32,13 @@ N ?= 200000
 BENCH_ARGS ?=
 SAN_BASE := build/san
 FUZZ_DIR := build/fuzz
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# Debian names them by version.
+LLVM_COV ?= $(firstword $(notdir $(wildcard /usr/bin/llvm-cov /usr/bin/llvm-cov-*)))
+LLVM_PROFDATA ?= $(subst cov,profdata,$(LLVM_COV))
 
 .PHONY: help venv build demo docs test test-all lint format headers typecheck sanitize \
-	fuzz differential bench bench-check sdist-check clean
+	fuzz fuzz-coverage differential bench bench-check sdist-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -108,17 +112,41 @@ sanitize: $(STAMP) ## run unit and property tests under ASan and UBSan
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	$(PY) -m pytest tests/unit tests/property -p no:cacheprovider $(PYTEST_ARGS)
 
-$(FUZZ_DIR)/fuzz_scan: tests/fuzz/fuzz_scan.c $(wildcard native/include/fastflow/*.h)
-	mkdir -p $(FUZZ_DIR)
-	$(CLANG) -std=c11 -g -O1 -Wall -Wextra -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -Inative/include -o $@ $<
+# A program for each tests/fuzz/fuzz_*.c, as a fuzzer or, for coverage, a replay of files.
+FUZZ_FLAGS := -std=c11 -g -O1 -Wall -Wextra -Inative/include
+FUZZ_SOURCES := $(wildcard tests/fuzz/*.[ch] native/include/fastflow/*.h)
 
-fuzz: $(STAMP) $(FUZZ_DIR)/fuzz_scan ## fuzz the scanner and the tally for SECONDS=60
-	$(PY) tests/fuzz/make_seeds.py $(FUZZ_DIR)/seeds
-	mkdir -p tests/fuzz/corpus-local
-	$(FUZZ_DIR)/fuzz_scan -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
-		-verbosity=0 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/ \
-		tests/fuzz/corpus-local $(FUZZ_DIR)/seeds tests/fuzz/regressions
+$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
+	mkdir -p $(FUZZ_DIR)
+	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $<
+
+$(FUZZ_DIR)/covered_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
+	mkdir -p $(FUZZ_DIR)
+	$(CLANG) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping \
+		-o $@ $< tests/fuzz/replay.c
+
+fuzz: $(STAMP) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz_%) ## fuzz for SECONDS=60, shared by all targets
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzz_$$target"; \
+		mkdir -p tests/fuzz/corpus-local/$$target tests/fuzz/regressions/$$target; \
+		$(PY) tests/fuzz/make_seeds.py $(FUZZ_DIR)/seeds/$$target $$target; \
+		$(FUZZ_DIR)/fuzz_$$target -max_total_time=$$(( $(SECONDS) / $(words $(FUZZ_TARGETS)) )) \
+			-max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=$(FUZZ_DIR)/$$target- tests/fuzz/corpus-local/$$target \
+			$(FUZZ_DIR)/seeds/$$target tests/fuzz/regressions/$$target; \
+	done
+
+fuzz-coverage: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/covered_%) ## what the fuzzers have reached, by header
+	@for target in $(FUZZ_TARGETS); do \
+		find $(FUZZ_DIR)/seeds/$$target tests/fuzz/corpus-local/$$target -type f -print0 | \
+		LLVM_PROFILE_FILE=$(FUZZ_DIR)/$$target-%p.profraw \
+			xargs -0 $(FUZZ_DIR)/covered_$$target 2>$(FUZZ_DIR)/covered.log; \
+	done
+	$(LLVM_PROFDATA) merge -o $(FUZZ_DIR)/profdata $(FUZZ_DIR)/*.profraw
+	rm $(FUZZ_DIR)/*.profraw
+	$(LLVM_COV) report -instr-profile=$(FUZZ_DIR)/profdata -show-functions=false \
+		$(FUZZ_TARGETS:%=-object $(FUZZ_DIR)/covered_%) native/include
 
 differential: build ## compare N=200000 damaged captures with libpcap
 	FASTFLOW_DIFFERENTIAL_CASES=$(N) $(PY) -m pytest -s tests/differential/test_libpcap.py $(PYTEST_ARGS)

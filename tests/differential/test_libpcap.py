@@ -43,8 +43,8 @@ Compare = Callable[..., dict[str, int]]
 def generated(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Captures of all kinds, among them those at the limits of size."""
     directory = tmp_path_factory.mktemp("seeds")
-    for option in ((), ("--large",)):
-        subprocess.run([sys.executable, MAKE_SEEDS, directory, *option], check=True)
+    for kind in ("scan", "large"):
+        subprocess.run([sys.executable, MAKE_SEEDS, directory, kind], check=True)
     return sorted(directory.iterdir())
 
 

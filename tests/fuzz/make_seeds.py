@@ -1,14 +1,15 @@
-"""Write seeds: `python tests/fuzz/make_seeds.py DIRECTORY [--cuts | --large]`.
+"""Write seeds: `python tests/fuzz/make_seeds.py DIRECTORY KIND`.
 
-A seed is a small capture. Together they have every container, byte order, link type,
-tunnel, protocol and option that the decoder knows, and a few things that are wrong.
-With `--cuts`, write each packet cut after each of its bytes instead: where the last
-byte of a capture is, a reader that wants one more is found out. With `--large`, write
-captures at the limits instead, too large for a fuzzer.
+A seed of `scan` is a small capture. Together they have every container, byte order,
+link type, tunnel, protocol and option that the decoder knows, and a few things that are
+wrong. `cuts` are packets cut after each of their bytes: where the last byte of a
+capture is, a reader that wants one more is found out. `large` are captures at the
+limits, too large for a fuzzer. The others are seeds of the targets of that name.
 """
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from container_seeds import container_seeds, foreign_seeds, large_seeds
 
 import builders as b
-import link_builders as links
 from encapsulated import ENCAPSULATED, TUNNELLED
 
 
@@ -67,58 +67,6 @@ def packets() -> dict[str, bytes]:
     }
 
 
-def tunnels() -> dict[str, bytes]:
-    """Return IP packets with another inside, by the tunnel."""
-    inner, inner6 = b.ipv4(b.tcp(options=b.mss())), b.ipv6(b.tcp())
-    frame = links.ethernet(inner)
-    port = {
-        "vxlan": (links.UDP_VXLAN, links.vxlan(frame)),
-        "vxlan_linux": (links.UDP_VXLAN_LINUX, links.vxlan(frame)),
-        "geneve": (links.UDP_GENEVE, links.geneve(frame, options=bytes(8))),
-        "gtpu": (links.UDP_GTPU, links.gtpu(inner, extensions=(b"\0\0",))),
-        "gtpu_optional": (links.UDP_GTPU, links.gtpu(inner6, optional=True)),
-    }
-    gre = {
-        "gre": links.gre(inner, checksum=True, key=True, sequence=True),
-        "gre6": links.gre(inner6, protocol=b.ETHERTYPE_IPV6),
-        "gre_ethernet": links.gre(frame, protocol=links.ETHERTYPE_ETHERNET),
-        "gre_mpls": links.gre(links.mpls(inner), protocol=links.ETHERTYPE_MPLS),
-        **{f"erspan_{n}": links.erspan(frame, kind=n) for n in (1, 2, 3)},
-        "erspan_sub": links.erspan(frame, kind=3, subheader=True),
-    }
-    nested = inner
-    for _ in range(6):
-        nested = b.ipv4(links.gre(nested), proto=b.GRE)
-    return {
-        **{k: b.ipv4(b.udp(v, dst_port=n), proto=b.UDP) for k, (n, v) in port.items()},
-        **{name: b.ipv4(segment, proto=b.GRE) for name, segment in gre.items()},
-        "ipip": b.ipv4(inner, proto=4),
-        "6in4": b.ipv4(inner6, proto=41),
-        "4in6": b.ipv6(inner, proto=4),
-        "6in6": b.ipv6(inner6, proto=41),
-        "nested": nested,
-    }
-
-
-def frames() -> dict[str, bytes]:
-    """Return Ethernet frames with something between Ethernet and IP."""
-    ip = b.ipv4(b.tcp())
-    return {
-        "vlan_cut": b.ethernet(b"\0\5", ethertype=b.TPID_VLAN),
-        "vlan": b.tagged(ip, vids=(5, 6)),
-        "qinq": b.qinq(b.ipv4(b.udp(b"abc"), proto=b.UDP)),
-        "too_many_vlan": b.tagged(ip, vids=(1,) * 9),
-        "padded": b.ethernet(ip, pad=True),
-        "arp": b.ethernet(bytes(28), ethertype=b.ETHERTYPE_ARP),
-        "mpls": b.ethernet(
-            links.mpls(ip, labels=(1, 2)), ethertype=links.ETHERTYPE_MPLS
-        ),
-        "pppoe": b.ethernet(links.pppoe(ip), ethertype=links.ETHERTYPE_PPPOE),
-        "llc_snap": links.ethernet_8023(links.llc_snap(ip)),
-        "llc": links.ethernet_8023(links.llc(ip)),
-    }
-
-
 def crowded() -> bytes:
     """Return a capture of enough cells in an hour that they are not sorted by hand."""
     builder = b.PcapBuilder(linktype=b.LINKTYPE_RAW)
@@ -158,16 +106,12 @@ def seeds() -> Iterator[tuple[str, bytes]]:
                 name = f"{magic:08x}_{byteorder}_{version[1]}"
                 yield name, builder.build()
     yield "crowded", crowded()
-    for name, tagged in frames().items():
-        yield name, b.capture(tagged)
-    for name, packet in tunnels().items():
-        yield f"tunnel_{name}", b.capture(b.on_link(b.LINKTYPE_ETHERNET, packet))
-    radiotap = links.radiotap(
-        links.ieee80211(links.llc_snap(known["syn"]), subtype=8, pad=True),
-        flags=0x20,
-        tsft=True,
-    )
-    yield "radiotap", b.capture(radiotap, linktype=b.LINKTYPE_RADIOTAP)
+    yield "vlan_cut", b.capture(b.ethernet(b"\0\5", ethertype=b.TPID_VLAN))
+    yield "vlan", b.capture(b.tagged(known["syn"], vids=(5, 6)))
+    yield "qinq", b.capture(b.qinq(known["udp"]))
+    yield "too_many_vlan", b.capture(b.tagged(known["syn"], vids=(1,) * 9))
+    yield "padded", b.capture(b.ethernet(known["syn"], pad=True))
+    yield "arp", b.capture(b.ethernet(bytes(28), ethertype=b.ETHERTYPE_ARP))
     yield "fcs", b.PcapBuilder(fcs_words=2).add(frame + bytes(4)).build()
     yield "bad_ts", b.PcapBuilder().add(frame, sec=1).add(frame).build()
     yield "zero_record", b.capture(frame) + bytes(64)
@@ -203,21 +147,55 @@ def cuts() -> Iterator[tuple[str, bytes]]:
             yield f"{name}_{linktype}_{size:03}", header + cut
 
 
-#: What is written, by the option.
+def packet_seeds() -> Iterator[tuple[str, bytes]]:
+    """Yield link type, tunnels to open, number of bytes not captured, and a frame."""
+
+    def seed(linktype: int, frame: bytes, tunnels: int = 0, more: int = 0) -> bytes:
+        return struct.pack("<HHH", linktype, tunnels, more) + frame
+
+    for name, packet in packets().items():
+        for linktype in b.LINKTYPES:
+            yield f"{name}_{linktype}", seed(linktype, b.on_link(linktype, packet))
+    for name, linktype, frame in whole_frames():
+        yield f"{name}_{linktype}_opened", seed(linktype, frame, tunnels=0xFFFF, more=4)
+
+
+def filter_seeds() -> Iterator[tuple[str, bytes]]:
+    """Yield the number of instructions, mended or not, wire length, code, packet."""
+    ret, load_length = (0x06, 0, 0, 1), (0x80, 0, 0, 0)
+    programs = {
+        "everything": (ret,),
+        "tcp": ((0x30, 0, 0, 23), (0x15, 0, 1, 6), ret, (0x06, 0, 0, 0)),
+        "port": ((0xB1, 0, 0, 14), (0x48, 0, 0, 16), (0x25, 0, 1, 1023), ret, ret),
+        "arithmetic": (load_length, (0x07, 0, 0, 0), (0x3C, 0, 0, 0), (0x16, 0, 0, 0)),
+        "scratch": (load_length, (0x02, 0, 0, 15), (0x60, 0, 0, 15), (0x16, 0, 0, 0)),
+    }
+    frame = b.ethernet(b.ipv4(b.tcp(), options=bytes(8)))
+    for name, program in programs.items():
+        code = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+        for is_mended in (0, 1):
+            head = struct.pack("<BBI", len(program), is_mended, 1500)
+            yield f"{name}_{is_mended}", head + code + frame
+
+
+#: What is written, by what is asked for.
 KINDS = {
-    "": (seeds,),
-    "--cuts": (cuts,),
-    "--large": (large_seeds, foreign_seeds),
+    "scan": (seeds,),
+    "tally": (seeds,),
+    "cuts": (cuts,),
+    "large": (large_seeds, foreign_seeds),
+    "packet": (packet_seeds,),
+    "filter": (filter_seeds,),
 }
 
 
-def main(directory: Path, option: str = "") -> None:
+def main(directory: Path, kind: str) -> None:
     """Write every seed as a file of its own."""
     directory.mkdir(parents=True, exist_ok=True)
-    for kind in KINDS[option]:
-        for name, data in kind():
-            (directory / f"{name}.pcap").write_bytes(data)
+    for make in KINDS[kind]:
+        for name, data in make():
+            (directory / name).write_bytes(data)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2])

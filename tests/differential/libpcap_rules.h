@@ -194,6 +194,7 @@ static const struct {
 } same_ends[] = {
     {FF_FAULT_empty_file, "only got 0"},
     {FF_FAULT_short_magic, "tried to read 4 file header bytes"},
+    {FF_FAULT_short_magic, "unknown file format"}, /* of snoop */
     {FF_FAULT_unknown_magic, "unknown file format"},
     {FF_FAULT_no_section_header, "unknown file format"},
     {FF_FAULT_bad_byte_order_magic, "unknown file format"},

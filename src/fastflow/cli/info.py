@@ -9,7 +9,8 @@ import click
 from fastflow.cli.common import echo_error, json_option, print_json, print_table
 from fastflow.errors import exit_code
 
-_LINKTYPE_NAMES = {
+#: What libpcap calls the link types that are decoded.
+LINKTYPE_NAMES = {
     0: "NULL",
     1: "EN10MB",
     9: "PPP",
@@ -78,7 +79,7 @@ def _facts(path: str, is_named: bool) -> dict[str, Any]:
         or None,
         "compression": stats.compression,
         "linktype": linktype,
-        "linktype_name": None if linktype is None else _LINKTYPE_NAMES.get(linktype),
+        "linktype_name": None if linktype is None else LINKTYPE_NAMES.get(linktype),
         "linktypes": stats.linktypes,
         "snaplen": header.get("snaplen"),
         "time_unit": _TIME_UNITS[header.get("nanoseconds")],
@@ -104,7 +105,7 @@ def _print_facts(fact: dict[str, Any]) -> None:
     rows: list[tuple[str, Any]] = []
     for name, value in fact.items():
         if isinstance(value, list):
-            value = ", ".join(_LINKTYPE_NAMES.get(n, str(n)) for n in value)
+            value = ", ".join(LINKTYPE_NAMES.get(n, str(n)) for n in value)
         if isinstance(value, dict):
             value = ", ".join(f"{key} {n:,}" for key, n in value.items())
         if value not in (None, ""):

@@ -48,7 +48,9 @@ venv: $(STAMP) ## make .venv and install fastflow there for development
 $(STAMP): pyproject.toml setup.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@# Atheris has no build for some Pythons, and only `make fuzz` wants it.
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,fuzz]' || \
+		$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
 build: $(STAMP) ## compile what has changed of native/
@@ -126,12 +128,17 @@ $(FUZZ_DIR)/covered_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
 	$(CLANG) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping \
 		-o $@ $< tests/fuzz/replay.c
 
-fuzz: $(STAMP) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz_%) ## fuzz for SECONDS=60, shared by all targets
-	@for target in $(FUZZ_TARGETS); do \
-		echo "fuzz_$$target"; \
+fuzz: build $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz_%) ## fuzz for SECONDS=60, shared by all targets
+	@targets="$(FUZZ_TARGETS)"; \
+	$(PY) -c 'import atheris' && targets="$$targets compression" || \
+		echo "no Atheris for this Python: compression is left out"; \
+	for target in $$targets; do \
+		echo "=== $$target"; \
+		program=$(FUZZ_DIR)/fuzz_$$target; \
+		[ $$target != compression ] || program="$(PY) tests/fuzz/fuzz_compression.py"; \
 		mkdir -p tests/fuzz/corpus-local/$$target tests/fuzz/regressions/$$target; \
 		$(PY) tests/fuzz/make_seeds.py $(FUZZ_DIR)/seeds/$$target $$target; \
-		$(FUZZ_DIR)/fuzz_$$target -max_total_time=$$(( $(SECONDS) / $(words $(FUZZ_TARGETS)) )) \
+		$$program -max_total_time=$$(( $(SECONDS) / $$(wc -w <<<"$$targets") )) \
 			-max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
 			-artifact_prefix=$(FUZZ_DIR)/$$target- tests/fuzz/corpus-local/$$target \
 			$(FUZZ_DIR)/seeds/$$target tests/fuzz/regressions/$$target; \
@@ -146,7 +153,7 @@ fuzz-coverage: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/covered_%) ## what the fuzzers have 
 	$(LLVM_PROFDATA) merge -o $(FUZZ_DIR)/profdata $(FUZZ_DIR)/*.profraw
 	rm $(FUZZ_DIR)/*.profraw
 	$(LLVM_COV) report -instr-profile=$(FUZZ_DIR)/profdata -show-functions=false \
-		$(FUZZ_TARGETS:%=-object $(FUZZ_DIR)/covered_%) native/include
+		$(FUZZ_DIR)/covered_scan $(FUZZ_TARGETS:%=-object $(FUZZ_DIR)/covered_%) native/include
 
 differential: build ## compare N=200000 damaged captures with libpcap
 	FASTFLOW_DIFFERENTIAL_CASES=$(N) $(PY) -m pytest -s tests/differential/test_libpcap.py $(PYTEST_ARGS)

@@ -137,6 +137,10 @@ static void check_same_scan(const ff_scan *a, const ff_scan *b) {
     CHECK(a->first_ts_ns == b->first_ts_ns && a->last_ts_ns == b->last_ts_ns);
     CHECK(memcmp(a->reasons, b->reasons, sizeof a->reasons) == 0);
     CHECK(memcmp(a->flags, b->flags, sizeof a->flags) == 0);
+    uint64_t n_dropped = 0, n_dropped_too = 0;
+    CHECK(ff_capture_dropped(&a->capture, &n_dropped) ==
+          ff_capture_dropped(&b->capture, &n_dropped_too));
+    CHECK(n_dropped == n_dropped_too);
 }
 
 #endif

@@ -178,6 +178,28 @@ def filter_seeds() -> Iterator[tuple[str, bytes]]:
             yield f"{name}_{is_mended}", head + code + frame
 
 
+def compression_seeds() -> Iterator[tuple[str, bytes]]:
+    """Yield small files of every format: whole, joined, cut and spoiled."""
+    from packers import LONG, PACKERS, SHORT, skippable
+
+    yield "plain", SHORT
+    yield "nothing", b""
+    for name, pack in PACKERS.items():
+        short = pack(SHORT)
+        spoiled = bytearray(short)
+        spoiled[len(short) // 2] ^= 4
+        yield f"{name}_nothing", pack(b"")
+        yield f"{name}_short", short
+        yield f"{name}_long", pack(LONG[:20_000])
+        yield f"{name}_two", short + pack(b"second")
+        yield f"{name}_padded", short + bytes(8)
+        yield f"{name}_garbage", short + b"garbage"
+        yield f"{name}_skippable", skippable(b"skipped") + short + skippable(b"")
+        yield f"{name}_cut", short[:-3]
+        yield f"{name}_spoiled", bytes(spoiled)
+        yield f"{name}_bomb", pack(bytes(1 << 18))
+
+
 #: What is written, by what is asked for.
 KINDS = {
     "scan": (seeds,),
@@ -186,6 +208,7 @@ KINDS = {
     "large": (large_seeds, foreign_seeds),
     "packet": (packet_seeds,),
     "filter": (filter_seeds,),
+    "compression": (compression_seeds,),
 }
 
 

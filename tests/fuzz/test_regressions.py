@@ -76,3 +76,12 @@ def test_every_truncation_of_a_capture(hold: Hold, tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("target", TARGETS)
 def test_regressions_hold(hold: Hold, target: str) -> None:
     hold(target, sorted((HERE / "regressions").glob(f"{target}/*")))
+
+
+def test_compressed_seeds_and_regressions_hold(tmp_path: Path) -> None:
+    files = make_seeds(tmp_path, "compression")
+    assert len(files) > 50
+    files += sorted((HERE / "regressions").glob("compression/*"))
+    command = [sys.executable, HERE / "fuzz_compression.py", "--replay", *files]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]

@@ -38,7 +38,7 @@ LLVM_COV ?= $(firstword $(notdir $(wildcard /usr/bin/llvm-cov /usr/bin/llvm-cov-
 LLVM_PROFDATA ?= $(subst cov,profdata,$(LLVM_COV))
 
 .PHONY: help venv build demo docs test test-all lint format headers typecheck sanitize \
-	fuzz fuzz-coverage differential bench bench-check sdist-check clean
+	fuzz fuzz-coverage differential differential-tshark bench bench-check sdist-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -157,6 +157,9 @@ fuzz-coverage: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/covered_%) ## what the fuzzers have 
 
 differential: build ## compare N=200000 damaged captures with libpcap
 	FASTFLOW_DIFFERENTIAL_CASES=$(N) $(PY) -m pytest -s tests/differential/test_libpcap.py $(PYTEST_ARGS)
+
+differential-tshark: build ## compare every capture of ../shared/corpus with tshark
+	FASTFLOW_WHOLE_CORPUS=1 $(PY) -m pytest -s tests/differential/test_tshark_corpus.py $(PYTEST_ARGS)
 
 bench: build ## measure beside libpcap (BENCH_ARGS="--packets 1000000")
 	$(PY) benchmarks/ratios.py $(BENCH_ARGS)

@@ -13,6 +13,8 @@ PYTHON := $(shell for python in python3 python3.11 python3.12 python3.13 python3
 endif
 
 VENV := .venv
+# What of pyproject.toml's extras is installed: the CI wants `fuzz`, too.
+EXTRAS ?= dev
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # Linters call one another by name (cython-lint calls pycodestyle).
@@ -50,7 +52,7 @@ $(STAMP): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	@# Atheris has no build for some Pythons, and only `make fuzz` wants it.
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,fuzz]' || \
-		$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+		$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
 build: $(STAMP) ## compile what has changed of native/
@@ -130,8 +132,9 @@ $(FUZZ_DIR)/covered_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
 
 fuzz: build $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz_%) ## fuzz for SECONDS=60, shared by all targets
 	@targets="$(FUZZ_TARGETS)"; \
-	$(PY) -c 'import atheris' && targets="$$targets compression" || \
-		echo "no Atheris for this Python: compression is left out"; \
+	if $(PY) -c 'import atheris'; then targets="$$targets compression"; \
+	elif [ -n "$${FASTFLOW_REQUIRE_TOOLS:-}" ]; then exit 1; \
+	else echo "no Atheris (make venv EXTRAS=dev,fuzz): compression is left out"; fi; \
 	for target in $$targets; do \
 		echo "=== $$target"; \
 		program=$(FUZZ_DIR)/fuzz_$$target; \

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from fastflow.stages.country import CountryTable
 
 
+#: What is said of a capture that cannot be read.
+_UNREADABLE: dict[str, Any] = {
+    "status": "rejected",
+    "reason": "unreadable",
+    "offset": None,
+    "records": 0,
+    "counted": 0,
+    "uncounted": {},
+    "flags": {},
+}
+
+
 @click.command("scan")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @click.option(
@@ -125,29 +137,23 @@ def _write(capture: Found, packets: Scan, writer: PacketWriter) -> dict[str, Any
             batch = next(batches, None)
         except OSError as error:
             echo_error(f"{capture.path}: cannot be read: {error.strerror or error}")
-            return _outcome(capture.path, "rejected", "unreadable", None, 0)
+            return {"path": capture.path} | _UNREADABLE
         if batch is None:
             break
         writer.write_batch(batch)
     stats = packets.stats
     if stats is None:
         raise AssertionError("a finished scan has its statistics")
-    if stats.reason in UNKNOWN_FORMAT and not capture.is_named:
-        return _outcome(capture.path, "skipped", stats.reason, stats.offset, 0)
-    for line in messages(capture.path, stats):
+    is_skipped = stats.reason in UNKNOWN_FORMAT and not capture.is_named
+    for line in [] if is_skipped else messages(capture.path, stats):
         echo_error(line)
-    return _outcome(
-        capture.path, stats.status, stats.reason, stats.offset, stats.records
-    )
-
-
-def _outcome(
-    path: str, status: str, reason: str | None, offset: int | None, records: int
-) -> dict[str, Any]:
     return {
-        "path": path,
-        "status": status,
-        "reason": reason,
-        "offset": offset,
-        "records": records,
+        "path": capture.path,
+        "status": "skipped" if is_skipped else stats.status,
+        "reason": stats.reason,
+        "offset": stats.offset,
+        "records": stats.records,
+        "counted": stats.counted,
+        "uncounted": stats.uncounted,
+        "flags": stats.flags,
     }

@@ -115,7 +115,8 @@ def fault_message(path: str, stats: ScanStats) -> str:
     if stats.last_ts_ns is not None:
         parts.append(f"latest packet of {iso_time(stats.last_ts_ns)}")
     if stats.records:
-        parts.append(f"{stats.records:,} packets before it kept")
+        packets = "packet" if stats.records == 1 else "packets"
+        parts.append(f"{stats.records:,} {packets} before it kept")
     return "; ".join(parts)
 
 

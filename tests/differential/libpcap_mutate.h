@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Damage to captures, as follows from a number. */
 #ifndef LIBPCAP_MUTATE_H
 #define LIBPCAP_MUTATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The two readers that libpcap_diff.c compares, each giving a packet at a time. */
 #ifndef LIBPCAP_READERS_H
 #define LIBPCAP_READERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where fastflow and libpcap may differ, and who is right: a closed list. A rule holds
  * only where the bytes of the capture, or libpcap's own message, show its case. */
 #ifndef LIBPCAP_RULES_H
@@ -187,6 +188,16 @@ static bool is_fault(const parting *p, enum ff_fault fault) {
     return p->o->is_over && p->o->fault == fault;
 }
 
+/* Of the record or block at which ours stands; 0 behind the end. */
+static uint32_t word_at(const parting *p, size_t offset_bytes) {
+    const ours *o = p->o;
+    bool is_swapped = o->capture.format == FF_FORMAT_pcap ? o->capture.pcap.swapped
+                                                          : o->capture.pcapng.swapped;
+    if (o->n_bytes - o->at < offset_bytes + 4) return 0;
+    uint32_t word = ff_load_u32(o->data + o->at + offset_bytes);
+    return is_swapped ? __builtin_bswap32(word) : word;
+}
+
 /* Both say that this is wrong: our fault, and a part of libpcap's message. */
 static const struct {
     enum ff_fault fault;
@@ -272,11 +283,15 @@ static enum rule classic_end(const parting *p) {
     bool is_old = (f->version_major == 2 && f->version_minor < 2) ||
                   (f->version_major == 543 && f->version_minor == 0);
     if (is_fault(p, FF_FAULT_pcap_version) && is_old) return RULE_version;
-    if (is_fault(p, FF_FAULT_reserved_linktype_bits)) return RULE_linktype_bits;
+    if (is_fault(p, FF_FAULT_reserved_linktype_bits) && (word_at(p, 20) & 0x03ff0000))
+        return RULE_linktype_bits;
     if (is_fault(p, FF_FAULT_zero_record) && !p->t->is_over && header->caplen == 0 &&
         header->len == 0 && theirs_ns(p->t) == 0)
         return RULE_zero_record;
-    if (is_fault(p, FF_FAULT_bad_record)) return RULE_joined_files;
+    uint32_t magic = word_at(p, 0);
+    bool has_magic =
+        ff_pcap_is_magic(magic) || ff_pcap_is_magic(__builtin_bswap32(magic));
+    if (is_fault(p, FF_FAULT_bad_record) && has_magic) return RULE_joined_files;
     if (is_fault(p, FF_FAULT_caplen_over_max) && has_other_maximum(f->on.linktype))
         return RULE_caplen_limit;
     return RULE_unexplained;
@@ -287,8 +302,11 @@ static enum rule section_end(const parting *p) {
     const ff_pcapng *f = &p->o->capture.pcapng;
     bool is_first = p->o->at == 0;
     if (p->o->changed_order && complains(p)) return RULE_byte_order_changes;
-    if (is_first && (is_fault(p, FF_FAULT_trailer_mismatch) ||
-                     is_fault(p, FF_FAULT_block_not_multiple_of_4)))
+    uint32_t length = word_at(p, 4);
+    if (is_first && is_fault(p, FF_FAULT_trailer_mismatch) &&
+        word_at(p, length - 4) != length)
+        return RULE_first_section;
+    if (is_first && is_fault(p, FF_FAULT_block_not_multiple_of_4) && length % 4 != 0)
         return RULE_first_section;
     bool is_section = p->o->is_over && p->o->end - p->o->at >= 4 &&
                       ff_load_u32(p->o->data + p->o->at) == FF_PCAPNG_SHB;
@@ -296,7 +314,8 @@ static enum rule section_end(const parting *p) {
         return RULE_section_before_interface;
     if (!is_first && is_fault(p, FF_FAULT_pcapng_version) && f->version_major == 1)
         return RULE_section_minor_version;
-    if (!is_first && is_fault(p, FF_FAULT_shb_length) && !complains(p))
+    if (!is_first && is_fault(p, FF_FAULT_shb_length) && !complains(p) &&
+        length > FF_PCAPNG_BLOCK_MAX_BYTES)
         return RULE_block_limit;
     return RULE_unexplained;
 }
@@ -315,7 +334,8 @@ static enum rule interface_end(const parting *p) {
     if (is_long_end && p->o->has_long_end) return RULE_end_of_options;
     if (says(p, "more than one if_tsoffset") && p->o->has_two_offsets)
         return RULE_two_offsets;
-    if (is_fault(p, FF_FAULT_too_many_interfaces)) return RULE_too_many_interfaces;
+    if (is_fault(p, FF_FAULT_too_many_interfaces) && f->n_interfaces == 65536)
+        return RULE_too_many_interfaces;
     if (says(p, "has no Interface Description Blocks") && f->n_described == 0)
         return RULE_no_interface;
     return RULE_unexplained;
@@ -332,11 +352,12 @@ static enum rule packet_end(const parting *p) {
     if (is_fault(p, FF_FAULT_caplen_over_max) && !p->t->is_over &&
         p->t->header->caplen >= FF_CAPLEN_MAX_BYTES)
         return RULE_caplen_limit;
-    if (is_fault(p, FF_FAULT_block_over_max) && !complains(p)) return RULE_block_limit;
-    bool is_statistics =
-        is_fault(p, FF_FAULT_block_too_short) &&
-        ff_pcapng_u32(&p->o->capture.pcapng, p->o->data + p->o->at) == FF_PCAPNG_ISB;
-    return is_statistics ? RULE_short_statistics : RULE_unexplained;
+    if (is_fault(p, FF_FAULT_block_over_max) && !complains(p) &&
+        word_at(p, 4) > FF_PCAPNG_BLOCK_MAX_BYTES)
+        return RULE_block_limit;
+    bool is_short = is_fault(p, FF_FAULT_block_too_short) &&
+                    word_at(p, 0) == FF_PCAPNG_ISB && word_at(p, 4) < 24;
+    return is_short ? RULE_short_statistics : RULE_unexplained;
 }
 
 static enum rule why_parted(const parting *p) {

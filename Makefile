@@ -50,9 +50,7 @@ venv: $(STAMP) ## make .venv and install fastflow there for development
 $(STAMP): pyproject.toml setup.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@# Atheris has no build for some Pythons, and only `make fuzz` wants it.
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,fuzz]' || \
-		$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
 build: $(STAMP) ## compile what has changed of native/

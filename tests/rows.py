@@ -92,14 +92,6 @@ def batch_rows(batch: pa.RecordBatch) -> list[Row]:
     return batch.to_pylist()
 
 
-def reference_rows(path: Path) -> list[Row]:
-    return reference_scan(path.read_bytes()).rows
-
-
-def fastflow_rows(path: Path) -> list[Row]:
-    return fastflow_scan(path).rows
-
-
 @cache
 def _scan_parameters() -> frozenset[str]:
     return frozenset(inspect.signature(fastflow.scan).parameters)

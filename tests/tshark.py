@@ -60,6 +60,8 @@ class Opinion:
     """What tshark says of a capture."""
 
     packets: list[Dissection] = field(default_factory=list)
+    #: Frames that are no packets, and have no link type: other blocks of pcapng.
+    blocks: int = 0
     #: Exit code, and what is printed where that is not 0.
     code: int = 0
     complaint: str = ""
@@ -81,13 +83,14 @@ def ask_tshark(path: Path) -> Opinion:
     packets = [_dissection(get(get(r, "_source"), "layers")) for r in records]
     return Opinion(
         [packet for packet in packets if packet is not None],
+        blocks=packets.count(None),
         code=done.returncode,
         complaint=done.stderr.decode(errors="replace"),
     )
 
 
 def _dissection(layers: Pairs) -> Dissection | None:
-    """Return None for what is no packet: blocks that tshark shows as frames too."""
+    """Return None for what is no packet."""
     frame = get(layers, "frame")
     if get(frame, "frame.encap_type") is None:
         return None

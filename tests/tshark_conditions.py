@@ -228,10 +228,18 @@ def is_by_source_port(case: Case, column: str) -> bool:
     if outer is None or case.packet.names[outer + 1 : case.at] != ["udp", "gtp"]:
         return False
     udp = case.packet.layers[outer + 1][1]
-    return number(udp, "udp.srcport") == 2152 != number(udp, "udp.dstport")
+    is_from = number(udp, "udp.srcport") == 2152 != number(udp, "udp.dstport")
+    return is_from and case.ours[column] == row_of(case.packet)[column]
 
 
 # --- how a capture ends --------------------------------------------------------------
+
+
+def shows_blocks(scanned: Scanned, opinion: Opinion) -> bool:
+    if len(scanned.rows) != len(opinion.packets):
+        return False
+    is_whole = scanned.status == "complete" and opinion.code == 0
+    return is_whole and 0 < opinion.blocks <= scanned.flags.get("skipped_block", 0)
 
 
 def goes_on_with_zeros(scanned: Scanned, opinion: Opinion) -> bool:

@@ -54,7 +54,7 @@ NEXT_HEADERS = (
     "hip.proto",
     "shim6.nxt",
 )
-#: What fastflow reads between a link header and IP. `data` and the like are no way.
+#: What fastflow reads between a link header and IP.
 LINK_LAYERS = frozenset(
     ("eth", "vlan", "ieee8021ad", "llc", "pppoes", "ppp", "mpls", "chdlc", "null")
 ).union(("sll", "nflog", "pflog", "radiotap", "wlan", "wlan_radio", "raw", "erf"))

@@ -46,8 +46,8 @@ RULES = (
         frozenset({"wirelen"}),
         "the record says 0: tshark shows 0, fastflow takes the captured length and "
         "sets the flag len_zero",
-        "fastflow: draft-ietf-opsawg-pcap 5, the original length includes what was "
-        "captured",
+        "fastflow: draft-ietf-opsawg-pcap 5, the length of the packet on the network, "
+        "of which no more can be captured",
         "tcpdump/tests__pim_header_asan-2.pcap",
         c.has_no_length,
     ),
@@ -215,6 +215,14 @@ RULES = (
 )
 
 FILE_RULES = (
+    FileRule(
+        "block_shown_as_frame",
+        "custom and other blocks that hold no packet: tshark numbers them as frames, "
+        "fastflow passes them by and sets the flag skipped_block",
+        "fastflow: draft-ietf-opsawg-pcapng 4, packets are in EPB, SPB and PB",
+        "pcapng-test-generator/output_be__basic__test017.pcapng",
+        c.shows_blocks,
+    ),
     FileRule(
         "zero_record",
         "a record header of zeros, as sparse files have: tshark makes packets of them, "

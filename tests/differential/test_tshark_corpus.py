@@ -116,9 +116,8 @@ def _check_end(scanned: Scanned, opinion: Opinion) -> set[str]:
     if scanned.reason == "unsupported_linktype":
         assert not any(linktypes(packet) for packet in opinion.packets)
         return set()
-    is_same = len(scanned.rows) == len(opinion.packets) and (
-        (scanned.status == "complete") == (opinion.code == 0)
-    )
+    ours = (len(scanned.rows), 0, scanned.status == "complete")
+    is_same = ours == (len(opinion.packets), opinion.blocks, opinion.code == 0)
     used = {rule.name for rule in FILE_RULES if rule.holds(scanned, opinion)}
     assert is_same or used, (scanned.status, scanned.reason, opinion.complaint)
     return set() if is_same else used

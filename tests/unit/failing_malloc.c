@@ -35,7 +35,9 @@ extern void *__libc_realloc(void *p, size_t n);
 extern void *__libc_memalign(size_t alignment, size_t n);
 
 void *malloc(size_t n) { return fails() ? NULL : __libc_malloc(n); }
-void *calloc(size_t n, size_t width) { return fails() ? NULL : __libc_calloc(n, width); }
+void *calloc(size_t n, size_t width) {
+    return fails() ? NULL : __libc_calloc(n, width);
+}
 void *realloc(void *p, size_t n) { return fails() ? NULL : __libc_realloc(p, n); }
 void *aligned_alloc(size_t alignment, size_t n) {
     return fails() ? NULL : __libc_memalign(alignment, n);

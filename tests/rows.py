@@ -56,6 +56,8 @@ def reference_scan(data: bytes, decap: Iterable[str] = ()) -> Scanned:
 def fastflow_scan(source: Path | IO[bytes], **options: Any) -> Scanned:
     """Scan with the package; damage ends the rows instead of raising."""
     options.setdefault("columns", list(reference.COLUMNS))
+    # No result depends on it, and a small scan is mostly the allocation of its batch.
+    options.setdefault("batch_rows", 512)
     if "strict" in _scan_parameters():
         options["strict"] = False
     scan = fastflow.scan(str(source) if isinstance(source, Path) else source, **options)

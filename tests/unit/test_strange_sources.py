@@ -76,9 +76,10 @@ def without_privileges() -> Iterator[None]:
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)
-    yield
-    if before == 0:
-        os.seteuid(0)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def pieces(step: int) -> Iterator[bytes]:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+#: Whether the core was built with ASan, which needs to be loaded first.
+IS_SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
+SYSTEM_MALLOC = pytest.mark.skipif(IS_SANITIZED, reason="ASan has its own malloc")
+
 INCLUDE = Path(__file__).parents[1] / "native" / "include"
 CC = shlex.split(os.environ.get("CC", "cc"))
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")

@@ -6,7 +6,6 @@ stack, with a lie in some field now and then, and is then damaged by a few mutat
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 import builders as b
 import link_strategies
 from fastflow.sources.decoders import formats_of
+from harness import IS_SANITIZED
 
 u8 = st.integers(0, 0xFF)
 u16 = st.integers(0, 0xFFFF)
@@ -42,9 +42,8 @@ def relaxed(max_examples: int = 100) -> settings:
     Under the sanitizers, where Python is several times slower, a quarter of the
     examples: the ordinary run has looked at all, and the fuzzers at far more.
     """
-    is_sanitized = "asan" in os.environ.get("LD_PRELOAD", "")
     return settings(
-        max_examples=max_examples // 4 if is_sanitized else max_examples,
+        max_examples=max_examples // 4 if IS_SANITIZED else max_examples,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )

@@ -14,6 +14,7 @@ from fastflow.pipeline import reduce
 from fastflow.reader import READ_ON_BYTES, Reader
 from fastflow.sources.blocks import BLOCK_BYTES
 from fastflow.sources.stream import open_stream
+from harness import SYSTEM_MALLOC
 
 FRAME = b.ethernet(b.ipv4(b.tcp()))
 GOOD = b.capture(FRAME)
@@ -78,6 +79,7 @@ print(read_stats(sys.argv[2]).records,
 """
 
 
+@SYSTEM_MALLOC
 def test_a_bomb_of_packets_takes_constant_memory(tmp_path: Path) -> None:
     record = GOOD[24:]
     n_per_piece = MIB // len(record)

@@ -14,6 +14,7 @@ import zstandard
 import builders as b
 from fastflow.packets import read_stats
 from fastflow.sources.decoders import MAGIC_BYTES
+from harness import SYSTEM_MALLOC
 from packers import LONG, NOISE, PACKERS, SHORT, Pack, Pipe, run_python, unpack
 
 every_format = pytest.mark.parametrize("name", PACKERS)
@@ -244,6 +245,7 @@ print(n_bytes, stream.fault, peak_kib() - before)
 """
 
 
+@SYSTEM_MALLOC
 @every_format
 def test_a_bomb_is_read_in_constant_memory(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb"

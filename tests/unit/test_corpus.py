@@ -5,7 +5,6 @@ They are no part of this repository; where they lie beside it, they are read.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import builders as b
 import fastflow
 from fastflow.errors import CaptureError
 from fastflow.packets import read_stats
+from harness import SYSTEM_MALLOC
 
 SHARED = Path(__file__).parents[3] / "shared"
 FOLDERS = sorted(
@@ -90,10 +90,7 @@ print(peak_bytes() - idle_bytes, len(others))
 
 @needs_captures
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
-@pytest.mark.skipif(
-    "asan" in os.environ.get("LD_PRELOAD", ""),
-    reason="ASan has its own malloc",
-)
+@SYSTEM_MALLOC
 def test_peak_memory_over_all_captures_is_bounded(tmp_path: Path) -> None:
     tiny = tmp_path / "tiny.pcap"
     tiny.write_bytes(b.capture(b.ethernet(b.ipv4(b.tcp()))))

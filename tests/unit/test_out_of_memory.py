@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from harness import SYSTEM_MALLOC
+
 HERE = Path(__file__).parent
 GCC = shutil.which("gcc")
 
 
 @pytest.mark.skipif(GCC is None, reason="gcc is not installed")
-@pytest.mark.skipif(
-    "asan" in os.environ.get("LD_PRELOAD", ""), reason="ASan has its own malloc"
-)
+@SYSTEM_MALLOC
 def test_every_allocation_may_fail(tmp_path: Path) -> None:
     shim = tmp_path / "failing_malloc.so"
     source = HERE / "failing_malloc.c"

@@ -146,8 +146,10 @@ class Reader:
 
     def read_on(self, until_bytes: int) -> None:
         """Read on, for the sake of `on_bytes` alone, at least so far."""
-        while self._blocks.n_bytes < until_bytes and self._read():
-            self._blocks.use_up(len(self._blocks.view))
+        blocks = self._blocks
+        blocks.use_up(len(blocks.view))
+        while blocks.n_bytes < until_bytes and self._read():
+            blocks.use_up(len(blocks.view))
 
     def _read(self) -> bool:
         self._is_at_end = self._is_at_end or not self._blocks.read()

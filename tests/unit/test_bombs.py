@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import builders as b
+import pcapng_builders as ng
 from fastflow import _core
+from fastflow.packets import read_stats
 from fastflow.pipeline import reduce
 from fastflow.reader import READ_ON_BYTES, Reader
 from fastflow.sources.blocks import BLOCK_BYTES
@@ -67,6 +69,17 @@ def test_what_follows_the_damage_is_hashed_so_far_and_no_further(
     assert third.input.endswith(f"-{len(GOOD) + 15 * MIB}")
     statuses = [record.status for record in report.inputs]
     assert statuses == ["damaged", "duplicate", "damaged"]
+
+
+def test_a_large_block_with_damage_is_left_behind(tmp_path: Path) -> None:
+    k = ng.LITTLE
+    block = k.isb(bytes(ng.MAX_BLOCK - 24))
+    damaged = k.shb() + k.idb() + block[:-1] + b"?" + bytes(3 * MIB)
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(damaged)
+    stats = read_stats(path)
+    assert (stats.reason, stats.offset) == ("trailer_mismatch", 48)
+    assert stats.bytes_not_read == len(damaged) - 48
 
 
 PEAK = """

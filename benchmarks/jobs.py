@@ -22,6 +22,7 @@ from fastflow.pipeline import reduce as reduce_captures
 from fastflow.reader import Reader
 from fastflow.sources.stream import open_stream
 from fastflow.stages.country import load_country_table
+from fastflow.stages.spill import Memory
 from fastflow.stages.tally import HourlyTally
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def scan(capture: Path, columns: tuple[str, ...] | None = None) -> int:
 
 def tally(capture: Path, table: CountryTable) -> int:
     """Count a capture in memory: rows of `counts` and of `sources` as Arrow tables."""
-    hourly = HourlyTally()
+    hourly = HourlyTally(table, memory=Memory(max_cells=1 << 24))
     stream = open_stream(capture)
     try:
         reader = Reader(stream, hourly.lexicon)
@@ -46,7 +47,8 @@ def tally(capture: Path, table: CountryTable) -> int:
         hourly.add(reader)
     finally:
         stream.close()
-    counts, _ = hourly.rows(table, "bench", "bench")
+    rows = hourly.rows("bench", "bench")
+    counts, _ = rows.table("counts"), rows.table("sources")
     return int(counts["packets"].to_numpy().sum())
 
 

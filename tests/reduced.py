@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from fastflow.addresses import from_text
-from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced
+from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced, row_schema
 from fastflow.store import Store
 
 EPOCH = datetime(2020, 8, 26, tzinfo=UTC)
@@ -44,6 +44,38 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+class TableRows:
+    """Rows that were made by hand."""
+
+    def __init__(self, counts: pa.Table, sources: pa.Table) -> None:
+        self.counts, self.sources = counts, sources
+
+    @property
+    def n_cells(self) -> int:
+        return max(len(self.counts), len(self.sources))
+
+    def read(self, table: str) -> TableReader:
+        return TableReader(getattr(self, table), row_schema(table))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class TableReader:
+    def __init__(self, table: pa.Table, schema: pa.Schema) -> None:
+        self._table, self._schema = table, schema
+
+    def read(self, rows: int) -> pa.RecordBatch:
+        piece, self._table = self._table.slice(0, rows), self._table.slice(rows)
+        encoded = [
+            column.combine_chunks().dictionary_encode()
+            if pa.types.is_dictionary(kind)
+            else column.combine_chunks()
+            for column, kind in zip(piece.columns, self._schema.types, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(encoded, schema=self._schema)
+
+
 def at(hours: int) -> datetime:
     """Return the time so many hours after `EPOCH`."""
     return EPOCH + timedelta(hours=hours)
@@ -60,7 +92,6 @@ def source_row(**named: Any) -> dict[str, Any]:
 def reduced(
     input_id: str,
     rows: Iterable[Mapping[str, Any]] = (),
-    sources: bool = True,
     uncounted: Mapping[str, int] | None = None,
     **record: Any,
 ) -> Reduced:
@@ -79,8 +110,7 @@ def reduced(
     }
     return Reduced(
         InputRecord(input=input_id, **(fields | record)),
-        _counts(merged),
-        pa.Table.from_pylist(merged, SOURCES) if sources else None,
+        TableRows(_counts(merged), pa.Table.from_pylist(merged, SOURCES)),
     )
 
 

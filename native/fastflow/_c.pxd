@@ -185,50 +185,73 @@ cdef extern from "fastflow/ff_tally.h" nogil:
         size_t n_cells
         size_t cells_cap
         size_t n_slots
-        size_t horizon
         uint64_t seed
+    bint ff_tally_has_room(const ff_tally *tally) noexcept
+    bint ff_tally_has_slots(const ff_tally *tally) noexcept
     void ff_tally_rehash(ff_tally *tally) noexcept
+    void ff_tally_empty(ff_tally *tally) noexcept
     ff_outcome ff_tally_scan(
         ff_tally *tally, ff_scan *scan, const uint8_t *p, size_t n, size_t *consumed
-    ) noexcept
-    void ff_tally_append(
-        ff_tally *tally, const ff_tally *other, const uint32_t *kinds_map
-    ) noexcept
-    void ff_tally_signatures(
-        const ff_tally *tally,
-        size_t begin,
-        size_t n,
-        ff_lexicon *lexicon,
-        uint32_t *codes,
     ) noexcept
     void ff_tally_sources(
         const ff_tally *tally, size_t begin, size_t n, uint8_t *src, uint8_t *version
     ) noexcept
 
-cdef extern from "fastflow/ff_rollup.h" nogil:
+cdef extern from "fastflow/ff_run.h" nogil:
     ctypedef struct ff_sort_item:
         pass
-    ctypedef struct ff_rollup:
+    ctypedef struct ff_sorter:
         const ff_cell *cells
-        size_t n_cells
-        const uint16_t *countries
-        const uint32_t *sig_ranks
+        const uint32_t *kinds_ranks
         ff_sort_item *items
         ff_sort_item *scratch
-        size_t n_rows[2]
+    size_t ff_run_make(
+        const ff_sorter *s, ff_tally *tally, const uint16_t *countries, ff_cell *run
+    ) noexcept
+    void ff_run_translate(
+        ff_cell *cells, size_t n, const uint32_t *kinds_map
+    ) noexcept
+
+cdef extern from "fastflow/ff_rollup.h" nogil:
+    enum:
+        FF_MANY_COUNTRIES
+        FF_MANY_TRAFFICS
+        FF_MAX_ROW_FIELDS
     enum ff_grain:
         FF_GRAIN_SOURCES
         FF_GRAIN_COUNTS
+    enum ff_rolled:
+        FF_ROLLED_FULL
+        FF_ROLLED_OUT
+        FF_ROLLED_END
+    ctypedef struct ff_cursor:
+        const ff_cell *at
+        const ff_cell *end
+        uint64_t n_absent
+    ctypedef struct ff_numbers:
+        uint32_t *codes
+        uint16_t *numbers
+        uint32_t n
+    ctypedef struct ff_rollup:
+        ff_grain grain
+        ff_cursor *cursors
+        uint32_t *heap
+        const uint32_t *kinds_ranks
+        ff_lexicon *lexicon
+        ff_numbers countries
+        ff_numbers traffics
+        size_t n_rows
     ctypedef struct ff_row_field:
         const char *name
         const char *arrow
         size_t width_bytes
         int dict
-    enum:
-        FF_MAX_ROW_FIELDS
+        bint is_nullable
     const ff_row_field *ff_row_fields(ff_grain grain, size_t *n_fields) noexcept
-    void ff_rollup_sort(ff_rollup *r) noexcept
-    void ff_rollup_count(ff_rollup *r) noexcept
+    void ff_rollup_begin(ff_rollup *r, size_t n_cursors) noexcept
+    void ff_rollup_begin_batch(ff_rollup *r) noexcept
+    void ff_rollup_brought(ff_rollup *r) noexcept
+    ff_rolled ff_rollup_add(ff_rollup *r, size_t max_rows) noexcept
     void ff_rollup_fill(
-        const ff_rollup *r, ff_grain grain, void **values, uint8_t **valid
+        ff_rollup *r, void **values, uint8_t **valid, size_t at
     ) noexcept

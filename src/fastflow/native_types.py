@@ -29,6 +29,7 @@ class RowField(TypedDict):
     arrow: str
     width_bytes: int
     dictionary: str | None
+    nullable: bool
 
 
 class Header(TypedDict, total=False):

@@ -19,17 +19,18 @@ from fastflow.errors import ConfigError, exit_code
 from fastflow.filters import PacketFilter, compile_filter
 from fastflow.outcome import UNKNOWN_FORMAT, ScanStats, messages
 from fastflow.reader import READ_ON_BYTES, Decoding, Progress, Reader, tunnels
-from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced
+from fastflow.schema import InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
 from fastflow.sources.stream import ByteStream, open_stream
 from fastflow.stages.country import CountryTable, load_country_table
+from fastflow.stages.spill import Memory
 from fastflow.stages.tally import HourlyTally
 from fastflow.store import Store
 from fastflow.store.settings import is_hidden
 
 #: A commit costs two fsyncs whatever it holds: captures share one, up to these bounds.
 _COMMIT_INPUTS = 256
-_COMMIT_ROWS = 4_000_000
+_COMMIT_CELLS = 1 << 20
 
 _PARENT = "{parent}"
 
@@ -207,8 +208,8 @@ class _Reducer:
             filter,
             tunnels((settings.decap or "").split(",")),
         )
-        self._keeps_sources = settings.sources
         self._table = table
+        self._memory = Memory()
         self._progress = progress
 
     def reduce(self, capture: Found, sensor: str) -> tuple[Reduced, list[str]]:
@@ -230,7 +231,7 @@ class _Reducer:
                 version=__version__,
             )
             message = f"{capture.path}: cannot be read: {error.strerror or error}"
-            return _without_rows(record), [message]
+            return Reduced(record), [message]
         reduced.record.size, reduced.record.mtime_ns = size, mtime_ns
         is_skipped = reduced.record.status == "skipped"
         return reduced, [] if is_skipped else messages(capture.path, stats)
@@ -238,7 +239,7 @@ class _Reducer:
     def _reduce(
         self, capture: Found, sensor: str, stream: ByteStream
     ) -> tuple[Reduced, ScanStats]:
-        tally = HourlyTally()
+        tally = HourlyTally(self._table, memory=self._memory)
         digest = _Digest()
         reader = Reader(
             stream,
@@ -252,7 +253,7 @@ class _Reducer:
             if fault in UNKNOWN_FORMAT and not capture.is_named:
                 stats = reader.stats()
                 skipped = _record(capture, sensor, "", stats, "skipped")
-                return _without_rows(skipped), stats
+                return Reduced(skipped), stats
             if fault is None:
                 tally.add(reader)
             if reader.stats().status in ("damaged", "rejected"):
@@ -263,9 +264,7 @@ class _Reducer:
         record = _record(capture, sensor, input_id, stats)
         record.country_table = f"{self._table.name} {self._table.version}"
         record.country_date = self._table.date
-        counts, sources = tally.rows(self._table, sensor, input_id)
-        reduced = Reduced(record, counts, sources if self._keeps_sources else None)
-        return reduced, stats
+        return Reduced(record, tally.rows(sensor, input_id)), stats
 
 
 class _Digest:
@@ -340,10 +339,6 @@ def _microseconds(ts_ns: int | None) -> int | None:
     return None if ts_ns is None else ts_ns // 1000
 
 
-def _without_rows(record: InputRecord) -> Reduced:
-    return Reduced(record, COUNTS.empty_table(), SOURCES.empty_table())
-
-
 class _Committer:
     """Commits reduced captures in batches and keeps what is said of each."""
 
@@ -351,7 +346,7 @@ class _Committer:
         self._store = store
         self._report = ReduceReport()
         self._batch: list[Reduced] = []
-        self._batch_rows = 0
+        self._n_cells = 0
 
     def add(self, reduced: Reduced, lines: list[str]) -> None:
         """Take in one capture; commit if enough has come together."""
@@ -361,8 +356,8 @@ class _Committer:
         if not record.input:
             return
         self._batch.append(reduced)
-        self._batch_rows += len(reduced.counts) + len(reduced.sources or ())
-        if len(self._batch) >= _COMMIT_INPUTS or self._batch_rows >= _COMMIT_ROWS:
+        self._n_cells += reduced.n_cells
+        if len(self._batch) >= _COMMIT_INPUTS or self._n_cells >= _COMMIT_CELLS:
             self._commit()
 
     def finish(self) -> ReduceReport:
@@ -380,4 +375,5 @@ class _Committer:
                 stored.discard(record.input)
             elif record.status != "rejected":
                 record.status = "duplicate"
-        self._batch, self._batch_rows = [], 0
+            reduced.close()
+        self._batch, self._n_cells = [], 0

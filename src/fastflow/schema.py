@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -158,6 +158,21 @@ INPUTS = pa.schema(
 )
 
 
+#: The tables that hold rows of cells, and what one row of each is.
+ROW_TABLES = {"counts": COUNTS, "sources": SOURCES}
+
+
+def row_schema(table: str) -> pa.Schema:
+    """Return the schema of `counts` or `sources`, texts encoded by dictionaries."""
+    return pa.schema([_encoded(field) for field in ROW_TABLES[table]])
+
+
+def _encoded(field: pa.Field) -> pa.Field:
+    if field.type != pa.string():
+        return field
+    return field.with_type(pa.dictionary(pa.int32(), pa.string()))
+
+
 @dataclass
 class InputRecord:
     """What became of one capture; a row of `inputs`.
@@ -220,10 +235,54 @@ class InputRecord:
         }
 
 
+class RowReader(Protocol):
+    """Rows of `counts` or `sources`, from their beginning on."""
+
+    def read(self, rows: int) -> pa.RecordBatch:
+        """Return the next rows, at most so many; none at the end.
+
+        Texts are dictionary-encoded by first appearance in the batch (`row_schema`).
+        """
+        ...
+
+
+class Rows(Protocol):
+    """What one input adds to the store, in canonical order; read any number of times.
+
+    Attributes
+    ----------
+    n_cells : int
+        At least as many as there are rows of either table; 0 if there are none.
+    """
+
+    @property
+    def n_cells(self) -> int:
+        """No fewer than the rows of either table."""
+        ...
+
+    def read(self, table: str) -> RowReader:
+        """Return a reader over `counts` or `sources`; any thread may ask for one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of memory; nothing is read any more."""
+        ...
+
+
 @dataclass
 class Reduced:
-    """One capture, reduced: its record and the rows it adds to the store."""
+    """One capture, reduced: its record and the rows it adds to the store, if any."""
 
     record: InputRecord
-    counts: pa.Table
-    sources: pa.Table | None
+    rows: Rows | None = None
+
+    @property
+    def n_cells(self) -> int:
+        """No fewer than the rows of either table."""
+        return 0 if self.rows is None else self.rows.n_cells
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        if self.rows is not None:
+            self.rows.close()
+            self.rows = None

@@ -1,39 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target over the tally and the roll-up: captures to rows of counts.
+/* Fuzz target over the tally, its runs and the roll-up: captures to rows of counts.
  *
  * Every array is a heap block of exactly its size. Each input is read whole into one
- * tally, and cut into two that are merged, and both must give the same rows: nothing
- * may depend on blocks, horizons or merging. */
+ * tally, and cut into two with small arenas, and both must give the same rows: nothing
+ * may depend on blocks, horizons, arenas or merging. */
 #include "fuzz_capture.h"
 
 #include "fastflow/ff_rollup.h"
 
 #define MAX_ROW_COLS FF_MAX_ROW_FIELDS
+#define MAX_RUNS 256
 
-static void tally_room(ff_tally *tally, size_t n) {
-    size_t cells = tally->n_cells + n;
-    if (cells > tally->cells_cap) {
-        tally->cells = regrown(tally->cells, cells * sizeof *tally->cells);
-        tally->cells_cap = cells;
-    }
-    size_t n_slots = slots_for(tally->n_slots, tally->n_cells - tally->horizon + n);
-    if (n_slots > tally->n_slots) {
-        free(tally->slots);
-        tally->slots = exact(n_slots * sizeof *tally->slots);
-        tally->n_slots = n_slots;
-        ff_tally_rehash(tally);
-    }
-    if (n == FF_CHUNK_ROWS) CHECK(ff_tally_has_room(tally));
+/* A run as a heap block of exactly its cells. */
+typedef struct a_run {
+    ff_cell *cells;
+    size_t n;
+    const ff_lexicon *lexicon; /* of the codes of kinds */
+} a_run;
+
+static a_run runs[MAX_RUNS];
+static size_t n_runs;
+
+static const uint8_t *kinds_key(const ff_lexicon *lexicon, uint32_t code) {
+    return lexicon->kinds.keys + code * FF_KINDS_KEY_BYTES;
 }
 
-static void tally_begin(ff_tally *tally, uint64_t seed) {
-    if (tally->n_slots == 0) {
-        tally->n_slots = 64;
-        tally->slots = exact(tally->n_slots * sizeof *tally->slots);
+/* The rank of each list of kinds: how many are less. */
+static uint32_t *rank_kinds(const ff_lexicon *lexicon) {
+    size_t n = lexicon->kinds.n_entries;
+    uint32_t *ranks = exact(n * sizeof *ranks);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < n; j++)
+            ranks[i] += memcmp(kinds_key(lexicon, j), kinds_key(lexicon, i),
+                               FF_KINDS_KEY_BYTES) < 0;
+    return ranks;
+}
+
+static void tally_empty(ff_tally *tally, const ff_lexicon *lexicon) {
+    size_t n = tally->n_cells;
+    if (n == 0) return;
+    CHECK(n_runs < MAX_RUNS);
+    uint8_t *sources = exact(16 * n), *versions = exact(n);
+    uint16_t *countries = exact(n * sizeof *countries);
+    ff_tally_sources(tally, 0, n, sources, versions);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(versions[i] == 4 || versions[i] == 6);
+        countries[i] = sources[16 * i + 15] & 3;
     }
-    memset(tally->slots, 0, tally->n_slots * sizeof *tally->slots);
-    tally->n_cells = tally->horizon = 0;
-    tally->horizon_hour = 0;
+    uint32_t *ranks = rank_kinds(lexicon);
+    ff_sort_item *items = exact(n * sizeof *items),
+                 *scratch = exact(n * sizeof *scratch);
+    ff_sorter sorter = {tally->cells, ranks, items, scratch};
+    a_run *run = &runs[n_runs++];
+    run->cells = exact(n * sizeof *run->cells);
+    run->lexicon = lexicon;
+    run->n = ff_run_make(&sorter, tally, countries, run->cells);
+    ff_tally_empty(tally);
+    free(items);
+    free(scratch);
+    free(ranks);
+    free(countries);
+    free(versions);
+    free(sources);
+}
+
+static void tally_room(ff_tally *tally, const ff_lexicon *lexicon) {
+    if (!ff_tally_has_room(tally)) tally_empty(tally, lexicon);
+    if (ff_tally_has_slots(tally)) return;
+    size_t n_slots = 2 * tally->n_slots;
+    free(tally->slots);
+    tally->slots = exact(n_slots * sizeof *tally->slots);
+    tally->n_slots = n_slots;
+    ff_tally_rehash(tally);
+    CHECK(ff_tally_has_slots(tally));
+}
+
+static void tally_begin(ff_tally *tally, uint64_t seed, size_t cells_cap) {
+    free(tally->cells);
+    free(tally->slots);
+    memset(tally, 0, sizeof *tally);
+    tally->cells_cap = cells_cap;
+    tally->cells = exact(cells_cap * sizeof *tally->cells);
+    tally->n_slots = 512;
+    tally->slots = exact(tally->n_slots * sizeof *tally->slots);
     tally->seed = seed;
 }
 
@@ -49,7 +98,7 @@ static void scan_to_tally(ff_scan *scan, ff_lexicon *lexicon, ff_tally *tally,
         *done += step;
         lexicon_room(lexicon, FF_CHUNK_ROWS);
         interfaces_room(scan);
-        tally_room(tally, FF_CHUNK_ROWS);
+        tally_room(tally, lexicon);
     }
     *done += step;
     CHECK(*done <= n);
@@ -62,7 +111,9 @@ static void tally_capture(ff_scan *scan, ff_lexicon *lexicons, ff_tally *tallies
     while (scan->fault == FF_FAULT_none && reader_next(r)) {
         size_t which = below(n_tallies), done = 0;
         ff_tally *tally = &tallies[which];
-        if (n_tallies > 1 && below(4) == 0) tally->horizon = tally->n_cells;
+        if (n_tallies > 1 && below(4) == 0)
+            tally->horizon = ff_tally_last_number(tally);
+        if (n_tallies > 1 && below(4) == 0) tally_empty(tally, &lexicons[which]);
         scan_to_tally(scan, &lexicons[which], tally, r->block, r->end - r->at, &done);
         r->at += done;
     }
@@ -71,153 +122,157 @@ static void tally_capture(ff_scan *scan, ff_lexicon *lexicons, ff_tally *tallies
     check_scan(scan, r);
 }
 
-static void merge(ff_lexicon *lexicon, ff_tally *tally, const ff_lexicon *other_lexicon,
-                  const ff_tally *other) {
-    size_t n = other_lexicon->kinds.n_entries;
-    uint32_t *kinds_map = exact(n * sizeof *kinds_map);
-    for (uint32_t i = 0; i < n; i++) {
-        lexicon_room(lexicon, 1);
-        kinds_map[i] = ff_kinds_adopt(lexicon, other_lexicon, i);
+/* Let all runs have their codes of kinds from one lexicon. */
+static void merge(ff_lexicon *into) {
+    for (size_t r = 0; r < n_runs; r++) {
+        size_t n = runs[r].lexicon->kinds.n_entries;
+        uint32_t *kinds_map = exact(n * sizeof *kinds_map);
+        for (uint32_t i = 0; i < n; i++) {
+            lexicon_room(into, 1);
+            kinds_map[i] = ff_kinds_adopt(into, runs[r].lexicon, i);
+        }
+        ff_run_translate(runs[r].cells, runs[r].n, kinds_map);
+        free(kinds_map);
     }
-    tally_room(tally, other->n_cells);
-    ff_tally_append(tally, other, kinds_map);
-    free(kinds_map);
 }
 
-static const ff_dict *ranked;
-
-static int compare_texts(const void *a, const void *b) {
-    uint32_t codes[2];
-    memcpy(&codes[0], a, sizeof codes[0]);
-    memcpy(&codes[1], b, sizeof codes[1]);
-    const int64_t *x = ranked->offsets + codes[0], *y = ranked->offsets + codes[1];
-    size_t nx = (size_t)(x[1] - x[0]), ny = (size_t)(y[1] - y[0]);
-    int order = memcmp(ranked->text + x[0], ranked->text + y[0], nx < ny ? nx : ny);
-    if (order != 0) return order;
-    return (nx > ny) - (nx < ny);
+/* Show more of the run that the roll-up waits for: its cells come a few at a time. */
+static void bring(ff_rollup *r) {
+    ff_cursor *cursor = &r->cursors[r->heap[0]];
+    size_t n = 1 + below(3);
+    if (n > cursor->n_absent) n = cursor->n_absent;
+    cursor->end += n;
+    cursor->n_absent -= n;
+    ff_rollup_brought(r);
 }
 
-/* Rank of each signature's text from 1; element 0 is none's. Texts must differ. */
-static uint32_t *rank_texts(const ff_dict *d) {
-    uint32_t *order = exact(d->n_entries * sizeof *order);
-    uint32_t *ranks = exact((d->n_entries + 1) * sizeof *ranks);
-    for (uint32_t i = 0; i < d->n_entries; i++) order[i] = i;
-    ranked = d;
-    qsort(order, d->n_entries, sizeof *order, compare_texts);
-    for (uint32_t i = 0; i < d->n_entries; i++) {
-        if (i > 0) CHECK(compare_texts(&order[i - 1], &order[i]) < 0);
-        ranks[order[i] + 1] = i + 1;
+static ff_rollup *begin_rollup(ff_lexicon *lexicon, enum ff_grain grain) {
+    ff_rollup *r = exact(sizeof *r);
+    r->grain = grain;
+    r->lexicon = lexicon;
+    r->kinds_ranks = rank_kinds(lexicon);
+    r->countries.codes = exact(4 * sizeof(uint32_t));
+    r->countries.numbers = exact(4 * sizeof(uint16_t));
+    r->traffics.codes = exact(FF_MANY_TRAFFICS * sizeof(uint32_t));
+    r->traffics.numbers = exact(FF_MANY_TRAFFICS * sizeof(uint16_t));
+    r->cursors = exact(n_runs * sizeof *r->cursors);
+    r->heap = exact(n_runs * sizeof *r->heap);
+    for (size_t i = 0; i < n_runs; i++) {
+        size_t shown = 1 + below(runs[i].n);
+        r->cursors[i].at = runs[i].cells;
+        r->cursors[i].end = runs[i].cells + shown;
+        r->cursors[i].n_absent = runs[i].n - shown;
     }
-    free(order);
-    return ranks;
+    ff_rollup_begin(r, n_runs);
+    return r;
 }
 
-/* Rank of each cell's signature. */
-static uint32_t *rank_cells(const ff_tally *tally, ff_lexicon *lexicon) {
-    uint32_t *of_cells = exact(tally->n_cells * sizeof *of_cells);
-    for (size_t begin = 0; begin < tally->n_cells;) {
-        size_t n = 1 + below(FF_CHUNK_ROWS);
-        if (n > tally->n_cells - begin) n = tally->n_cells - begin;
-        lexicon_room(lexicon, n);
-        ff_tally_signatures(tally, begin, n, lexicon, of_cells + begin);
-        begin += n;
-    }
-    uint32_t *ranks = rank_texts(&lexicon->signatures);
-    for (size_t i = 0; i < tally->n_cells; i++) of_cells[i] = ranks[of_cells[i]];
-    free(ranks);
-    return of_cells;
+static void end_rollup(ff_rollup *r) {
+    free((void *)r->kinds_ranks);
+    free(r->countries.codes);
+    free(r->countries.numbers);
+    free(r->traffics.codes);
+    free(r->traffics.numbers);
+    free(r->cursors);
+    free(r->heap);
+    free(r);
 }
 
-/* The digest of all rows of a grain; their packets must be those counted. */
-static uint64_t roll_up(const ff_rollup *r, enum ff_grain grain, uint64_t counted) {
-    size_t n_fields, n_rows = r->n_rows[grain];
-    const ff_row_field *fields = ff_row_fields(grain, &n_fields);
-    void *values[MAX_ROW_COLS];
-    uint8_t *valid[MAX_ROW_COLS];
-    for (size_t f = 0; f < n_fields; f++) {
-        values[f] = exact(n_rows * fields[f].width_bytes);
-        valid[f] = exact((n_rows + 7) / 8);
-    }
-    ff_rollup_fill(r, grain, values, valid);
-    uint64_t h = n_rows, packets = 0;
+/* The digest of a batch's columns and dictionaries. */
+static uint64_t batch_digest(const ff_rollup *r, void **values, uint8_t **valid,
+                             size_t n_rows, uint64_t h, uint64_t *packets) {
+    size_t n_fields;
+    const ff_row_field *fields = ff_row_fields(r->grain, &n_fields);
     for (size_t f = 0; f < n_fields; f++) {
         if (strcmp(fields[f].name, "packets") == 0)
             for (size_t i = 0; i < n_rows; i++)
-                packets += (uint64_t)((int64_t *)values[f])[i];
+                *packets += (uint64_t)((int64_t *)values[f])[i];
         h = digest(h, values[f], n_rows * fields[f].width_bytes);
-        h = digest(h, valid[f], (n_rows + 7) / 8);
-        free(values[f]);
-        free(valid[f]);
+        if (valid[f] != NULL) h = digest(h, valid[f], (n_rows + 7) / 8);
+    }
+    const ff_dict *signatures = &r->lexicon->signatures;
+    h = digest(h, signatures->text, signatures->text_bytes);
+    h = digest(h, (uint8_t *)r->countries.numbers, r->countries.n * sizeof(uint16_t));
+    return digest(h, (uint8_t *)r->traffics.numbers, r->traffics.n * sizeof(uint16_t));
+}
+
+/* The digest of all rows of a grain, in batches of BATCH; their packets must be those
+ * counted. */
+#define BATCH 300
+static uint64_t roll_up(ff_lexicon *lexicon, enum ff_grain grain, uint64_t counted) {
+    size_t n_fields;
+    const ff_row_field *fields = ff_row_fields(grain, &n_fields);
+    ff_rollup *r = begin_rollup(lexicon, grain);
+    uint64_t h = 1, packets = 0;
+    enum ff_rolled rolled = FF_ROLLED_FULL;
+    while (rolled != FF_ROLLED_END) {
+        void *values[MAX_ROW_COLS];
+        uint8_t *valid[MAX_ROW_COLS];
+        for (size_t f = 0; f < n_fields; f++) {
+            values[f] = exact(BATCH * fields[f].width_bytes);
+            valid[f] = fields[f].is_nullable ? exact((BATCH + 7) / 8) : NULL;
+        }
+        size_t at = 0;
+        ff_rollup_begin_batch(r);
+        while (at < BATCH && rolled != FF_ROLLED_END) {
+            size_t most = BATCH - at < FF_CHUNK_ROWS ? BATCH - at : FF_CHUNK_ROWS;
+            lexicon_room(lexicon, FF_CHUNK_ROWS);
+            while ((rolled = ff_rollup_add(r, most)) == FF_ROLLED_OUT) bring(r);
+            size_t n = r->n_rows;
+            CHECK(n <= most);
+            ff_rollup_fill(r, values, valid, at);
+            at += n;
+        }
+        h = batch_digest(r, values, valid, at, h, &packets);
+        for (size_t f = 0; f < n_fields; f++) {
+            free(values[f]);
+            free(valid[f]);
+        }
     }
     CHECK(packets == counted);
-    CHECK(n_rows <= r->n_cells);
+    end_rollup(r);
     return h;
 }
 
-static void roll_up_both(ff_lexicon *lexicon, const ff_tally *tally, uint64_t counted,
-                         uint64_t digests[2]) {
-    size_t n = tally->n_cells;
-    uint64_t packets = 0;
-    uint8_t *sources = exact(16 * n), *versions = exact(n);
-    uint16_t *countries = exact(n * sizeof *countries);
-    ff_tally_sources(tally, 0, n, sources, versions);
-    for (size_t i = 0; i < n; i++) {
-        packets += tally->cells[i].packets;
-        CHECK(versions[i] == 4 || versions[i] == 6);
-        countries[i] = sources[16 * i + 15] & 3;
-    }
-    CHECK(packets == counted);
-    ff_rollup *r = exact(sizeof *r);
-    uint32_t *ranks = rank_cells(tally, lexicon);
-    void *items = exact(n * sizeof(ff_sort_item));
-    void *scratch = exact(n * sizeof(ff_sort_item));
-    r->cells = tally->cells;
-    r->n_cells = n;
-    r->countries = countries;
-    r->sig_ranks = ranks;
-    r->items = items;
-    r->scratch = scratch;
-    if (n > 0) ff_rollup_sort(r);
-    ff_rollup_count(r);
-    digests[0] = roll_up(r, FF_GRAIN_SOURCES, counted);
-    digests[1] = roll_up(r, FF_GRAIN_COUNTS, counted);
-    free(items);
-    free(scratch);
-    free(ranks);
-    free(r);
-    free(countries);
-    free(sources);
-    free(versions);
+/* Roll up what is in the tallies, twice, and forget it. */
+static void roll_up_both(size_t n_tallies, ff_lexicon *into, ff_lexicon *theirs,
+                         ff_tally *tallies, uint64_t counted, uint64_t digests[2]) {
+    for (size_t i = 0; i < n_tallies; i++) tally_empty(&tallies[i], &theirs[i]);
+    merge(into);
+    digests[0] = roll_up(into, FF_GRAIN_SOURCES, counted);
+    digests[1] = roll_up(into, FF_GRAIN_COUNTS, counted);
+    for (size_t i = 0; i < n_runs; i++) free(runs[i].cells);
+    n_runs = 0;
 }
 
 /* --- one input -------------------------------------------------------------------- */
 
 static ff_scan whole, cut;
-static ff_lexicon lexicons[2];
+static ff_lexicon lexicons[2], merged;
 static ff_tally tallies[2];
 
-static void begin_all(void) {
+static void begin_all(size_t cells_cap) {
+    n_runs = 0;
+    lexicon_begin(&merged, rng());
     for (int i = 0; i < 2; i++) {
         lexicon_begin(&lexicons[i], rng());
-        tally_begin(&tallies[i], rng());
+        tally_begin(&tallies[i], rng(), cells_cap);
     }
 }
 
 static void check_tallies(const uint8_t *data, size_t n, size_t block_bytes) {
     reader r;
     uint64_t one[2], two[2];
-    begin_all();
+    begin_all(1 << 12);
     reader_begin(&r, data, n, n);
     tally_capture(&whole, lexicons, tallies, 1, &r);
     uint64_t counted = whole.reasons[FF_REASON_counted];
-    roll_up_both(&lexicons[0], &tallies[0], counted, one);
-    begin_all();
+    roll_up_both(1, &merged, lexicons, tallies, counted, one);
+    begin_all(FF_CHUNK_ROWS + below(64));
     reader_begin(&r, data, n, block_bytes);
     tally_capture(&cut, lexicons, tallies, 2, &r);
     check_same_scan(&whole, &cut);
-    size_t into = below(2);
-    merge(&lexicons[into], &tallies[into], &lexicons[1 - into], &tallies[1 - into]);
-    roll_up_both(&lexicons[into], &tallies[into], counted, two);
+    roll_up_both(2, &merged, lexicons, tallies, counted, two);
     CHECK(one[0] == two[0] && one[1] == two[1]);
 }
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import builders as b
 import reference
+from fastflow.errors import FastflowError
 from fastflow.reader import Reader
 from fastflow.sources.stream import open_stream
+from fastflow.stages.spill import Memory
 from fastflow.stages.tally import HourlyTally
 from strategies import Capture, capture_parts, captures
 
@@ -44,8 +48,13 @@ class TwoCountries:
         return codes
 
 
-def tally_of(data: bytes, block_bytes: int = 1 << 16) -> HourlyTally:
-    tally = HourlyTally()
+def new_tally(**options: Any) -> HourlyTally:
+    table: Any = TwoCountries()
+    return HourlyTally(table, **options)
+
+
+def tally_of(data: bytes, block_bytes: int = 1 << 16, **options: Any) -> HourlyTally:
+    tally = new_tally(**options)
     stream = open_stream(io.BytesIO(data))
     reader = Reader(stream, tally.lexicon, block_bytes=block_bytes)
     if reader.open() is None:
@@ -54,17 +63,24 @@ def tally_of(data: bytes, block_bytes: int = 1 << 16) -> HourlyTally:
 
 
 def tables_of(tally: HourlyTally) -> tuple[pa.Table, pa.Table]:
-    table: Any = TwoCountries()
-    counts, sources = tally.rows(table, "lab", "id")
+    rows = tally.rows("lab", "id")
+    counts, sources = rows.table("counts"), rows.table("sources")
     counts.validate(full=True)
     sources.validate(full=True)
     return counts, sources
 
 
 def same(left: HourlyTally, right: HourlyTally) -> bool:
-    """Whether two tallies give the same rows in the same order."""
+    """Whether two tallies give the same rows in the same order, and dictionaries."""
     pairs = zip(tables_of(left), tables_of(right), strict=True)
-    return all(plain(ours) == plain(theirs) for ours, theirs in pairs)
+    return all(bytes_of(ours) == bytes_of(theirs) for ours, theirs in pairs)
+
+
+def bytes_of(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
 
 
 def plain(table: pa.Table) -> Rows:
@@ -112,7 +128,7 @@ def test_merging_any_split_in_any_order_changes_nothing(
     assume(all(whole.status == "complete" for whole in prefixes))
     parts = split(capture, data.draw(st.integers(0, 2)))
     parts = data.draw(st.permutations(parts))
-    merged = HourlyTally()
+    merged = new_tally()
     for part in parts:
         merged.merge(tally_of(part))
     assert same(merged, tally_of(capture.data))
@@ -128,7 +144,7 @@ def test_merge_is_associative_and_commutative(
     left.merge(tally_of(three))
     inner = tally_of(three)
     inner.merge(tally_of(two))
-    right = HourlyTally()
+    right = new_tally()
     right.merge(inner)
     right.merge(tally_of(one))
     assert same(left, right)
@@ -164,6 +180,38 @@ def test_growing_tables_and_hours_out_of_order_change_nothing() -> None:
     assert unordered(plain(counts)) == unordered(expected_counts)
     assert unordered(plain(sources)) == unordered(expected_sources)
     assert sources["packets"].to_numpy().sum() == 30_000
+
+
+@pytest.mark.parametrize("max_cells", [0, 700, 1 << 20])
+def test_small_arenas_and_spilled_runs_change_nothing(
+    max_cells: int, tmp_path: Path
+) -> None:
+    data = many_cells(5_000, 4)
+    memory = Memory(max_cells, tmp_path)
+    small = tally_of(data, memory=memory, arena_cells=256)
+    other = tally_of(b.PcapBuilder().build(), memory=memory)
+    other.merge(small)
+    assert same(other, tally_of(data))
+    assert list(tmp_path.iterdir()) == [], "the file of spilled runs has a name"
+
+
+def test_rows_are_read_any_number_at_a_time() -> None:
+    data = many_cells(2_000, 3)
+    whole = tally_of(data).rows("lab", "id")
+    rows = tally_of(data, arena_cells=300).rows("lab", "id")
+    for grain in ("counts", "sources"):
+        reader, pieces = rows.read(grain), []
+        while (piece := reader.read(77)).num_rows:
+            piece.validate(full=True)
+            pieces.append(piece)
+        joined = pa.Table.from_batches(pieces).unify_dictionaries().combine_chunks()
+        assert bytes_of(joined) == bytes_of(whole.table(grain).combine_chunks())
+
+
+def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
+    missing = tmp_path / "gone"
+    with pytest.raises(FastflowError, match=f"{missing}: cannot put cells aside"):
+        tally_of(many_cells(2_000, 2), memory=Memory(0, missing), arena_cells=256)
 
 
 def test_rows_are_sorted_by_the_cell() -> None:

@@ -17,21 +17,24 @@ int main(void) {
         ff_tally_put(&tally, &cell, ff_cell_hash(&cell, 0));
         cell.packets = 1;
     }
+    size_t n_cells = tally.n_cells;
     uint16_t countries[16] = {0};
-    uint32_t ranks[16] = {0};
     ff_sort_item items[16], scratch[16];
-    ff_rollup rollup = {.cells = tally.cells, .n_cells = tally.n_cells};
-    rollup.countries = countries;
-    rollup.sig_ranks = ranks;
-    rollup.items = items;
-    rollup.scratch = scratch;
-    ff_rollup_sort(&rollup);
-    ff_rollup_count(&rollup);
-    ff_row row;
-    ff_rollup_row(&rollup, FF_GRAIN_COUNTS, 0, &row);
-    printf("%zu cells %zu rows %llu packets %llu bytes %llu sources\n", tally.n_cells,
-           rollup.n_rows[FF_GRAIN_SOURCES], (unsigned long long)row.packets,
-           (unsigned long long)row.bytes, (unsigned long long)row.n_sources);
+    ff_cell run[16];
+    ff_sorter sorter = {.cells = tally.cells, .items = items, .scratch = scratch};
+    ff_cursor cursor = {.at = run};
+    cursor.end = run + ff_run_make(&sorter, &tally, countries, run);
+    static ff_rollup rollup;
+    uint32_t heap[1];
+    rollup.grain = FF_GRAIN_COUNTS;
+    rollup.cursors = &cursor;
+    rollup.heap = heap;
+    ff_rollup_begin(&rollup, 1);
+    if (ff_rollup_add(&rollup, 16) != FF_ROLLED_END) return 1;
+    const ff_row *row = &rollup.rows[0];
+    printf("%zu cells %zu rows %llu packets %llu bytes %llu sources\n", n_cells,
+           rollup.n_rows, (unsigned long long)row->packets,
+           (unsigned long long)row->bytes, (unsigned long long)row->n_sources);
     free(tally.cells);
     free(tally.slots);
     return 0;

@@ -51,6 +51,7 @@ LAYERS = (
     ("ff_fields.h",),
     ("ff_scan.h",),
     ("ff_tally.h",),
+    ("ff_run.h",),
     ("ff_rollup.h",),
 )
 

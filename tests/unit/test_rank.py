@@ -207,7 +207,7 @@ def test_sources_are_not_added_up(tmp_path):
 
 def test_store_without_sources(tmp_path):
     store = Store(tmp_path, create=True, settings={"sources": False})
-    store.publish([reduced("one", [{}], sources=False)])
+    store.publish([reduced("one", [{}])])
     assert store.top("port")[0]["sources"] is None
     for question in ({"by": "source"}, {"by": "port", "where": {"src": "192.0.2.1"}}):
         with pytest.raises(ConfigError, match="without sources"):

@@ -64,15 +64,18 @@ def columns(data: bytes) -> Callable[[], Any]:
 
 
 def tally() -> int:
-    lexicon = _core.Lexicon(seed=1)
-    counted, other = _tally.Tally(lexicon, 1), _tally.Tally(_core.Lexicon(seed=2), 2)
+    lexicon, arena = _core.Lexicon(seed=1), bytearray(1 << 19)
+    counted = _tally.Tally(lexicon, 1, max_cells=1024)
     scanner, rest = opened(lexicon, DATA)
-    counted.add(scanner, rest)
-    other.merge(counted)
-    codes = np.zeros(counted.n_cells, np.uint32)
-    counted.signatures(codes)
-    rollup = _tally.Rollup(counted, np.zeros(len(codes), np.uint16), codes)
-    return rollup.count("sources")
+    runs, n_done = [], 0
+    while n_done < len(rest):
+        n_done += counted.add(scanner, rest[n_done:])
+        runs.append(counted.empty(np.zeros(counted.n_cells, np.uint16)))
+    n_columns = len(_tally.row_fields("counts"))
+    values = [at << 15 for at in range(n_columns)]
+    return _tally.Rollup("counts", runs).fill(
+        arena, values, [1 << 18] * n_columns, 3000
+    )
 
 
 def a_filter() -> int:

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tally: packets of views counted in the finest cells, each with a source address.
  *
- * Cells are kept in order of arrival. An index finds the recent ones, those behind
+ * Cells are kept in order of arrival, in an arena of fixed size that ff_run.h empties
+ * into a sorted run when it is full. An index finds the recent ones, those behind
  * `horizon`; a key that is met again after the horizon has passed it begins a second
- * cell, and the roll-up (ff_rollup.h) adds the two. So the horizon, like the index's
- * size and the hash's seed, changes only time and memory, never a result; and merging
- * two tallies is putting the cells of one behind the other's. */
+ * cell, and the roll-up (ff_rollup.h) adds the two. So the horizon and the arena's
+ * size, like the index's size and the hash's seed, change only time and memory, never a
+ * result; and merging two tallies is putting the runs of one beside the other's. */
 #ifndef FASTFLOW_FF_TALLY_H
 #define FASTFLOW_FF_TALLY_H
 
@@ -32,28 +33,42 @@ enum ff_shared { FF_SHARED_SRC_PORT = 1, FF_SHARED_TCP_SEQ = 2, FF_SHARED_IP_TTL
 /* One cache line. */
 typedef struct ff_cell {
     uint64_t where;
+    ff_sig sig;
     uint64_t src_hi, src_lo; /* as numbers, so that comparing them compares addresses */
-    ff_sig sig;              /* end of the key */
-    uint64_t bytes;
-    uint32_t packets; /* never wraps: a full cell is followed by a second one */
-    uint32_t tcp_seq; /* shared values; zero where not shared */
+    uint64_t bytes;          /* this and below: not part of the key */
+    uint32_t packets;        /* never wraps: a full cell is followed by a second one */
+    uint32_t tcp_seq;        /* shared values; they say nothing where not shared */
     uint16_t src_port;
+    uint16_t country; /* of the source, a number; given when a run is made */
     uint8_t ip_ttl;
     uint8_t shared; /* bit set of enum ff_shared */
-    uint32_t zero;
+    uint16_t zero;
 } ff_cell;
 
+/* Cells are numbered from 1 on, through all arenas' fillings: `n_emptied` of them stood
+ * in earlier ones. The index holds numbers, so that an old one is known by being small.
+ */
 typedef struct ff_tally {
-    ff_cell *cells;  /* cells_cap of them */
-    uint64_t *slots; /* n_slots, a power of two: upper half of the hash, cell + 1 */
+    ff_cell *cells; /* cells_cap of them */
+    uint64_t
+        *slots; /* n_slots, a power of two: upper half of the hash, cell's number */
     size_t n_cells, cells_cap;
     size_t n_slots;
-    size_t horizon; /* the first cell that the index may find */
+    size_t n_emptied;
+    size_t horizon; /* the index may find only cells of higher numbers */
     uint64_t horizon_hour;
     uint64_t seed;
     ff_cell pending[FF_CHUNK_ROWS]; /* one for each counted view of the chunk */
     uint64_t hashes[FF_CHUNK_ROWS];
 } ff_tally;
+
+FF_INLINE size_t ff_tally_last_number(const ff_tally *tally) {
+    return tally->n_emptied + tally->n_cells;
+}
+
+FF_INLINE ff_cell *ff_tally_cell(const ff_tally *tally, size_t number) {
+    return &tally->cells[number - 1 - tally->n_emptied];
+}
 
 FF_INLINE uint64_t ff_cell_hash(const ff_cell *cell, uint64_t seed) {
     return ff_hash4(cell->where ^ cell->sig.scale * FF_HASH_ODD_2, cell->sig.fixed,
@@ -76,14 +91,10 @@ FF_INLINE bool ff_cell_same_key(const ff_cell *a, const ff_cell *b) {
 
 /* Equal stays, different or missing becomes null and stays null. */
 FF_INLINE void ff_cell_merge_shared(ff_cell *into, const ff_cell *from) {
-    uint8_t shared = into->shared & from->shared;
-    if (into->src_port != from->src_port) shared &= (uint8_t)~FF_SHARED_SRC_PORT;
-    if (into->tcp_seq != from->tcp_seq) shared &= (uint8_t)~FF_SHARED_TCP_SEQ;
-    if (into->ip_ttl != from->ip_ttl) shared &= (uint8_t)~FF_SHARED_IP_TTL;
-    if (!(shared & FF_SHARED_SRC_PORT)) into->src_port = 0;
-    if (!(shared & FF_SHARED_TCP_SEQ)) into->tcp_seq = 0;
-    if (!(shared & FF_SHARED_IP_TTL)) into->ip_ttl = 0;
-    into->shared = shared;
+    unsigned differ = (into->src_port != from->src_port) * FF_SHARED_SRC_PORT |
+                      (into->tcp_seq != from->tcp_seq) * FF_SHARED_TCP_SEQ |
+                      (into->ip_ttl != from->ip_ttl) * FF_SHARED_IP_TTL;
+    into->shared = (uint8_t)(into->shared & from->shared & ~differ);
 }
 
 /* A sequence number that spells the destination would tell a sensor's address. */
@@ -119,40 +130,60 @@ FF_INLINE void ff_cell_of_view(const ff_view *v, ff_cell *cell) {
     cell->bytes = v->ip_len_bytes;
     cell->sig = ff_sig_of_view(v);
     cell->packets = 1;
-    cell->zero = 0;
+    cell->country = cell->zero = 0;
     cell->ip_ttl = ff_ip_ttl(v);
     cell->src_port = ff_src_port(v->ports);
     cell->tcp_seq = ff_tcp_seq(v->tcp);
     bool has_seq = (v->layers & FF_BIT(TCP)) && !ff_seq_tells_dst(v, cell->tcp_seq);
-    if (!has_seq) cell->tcp_seq = 0;
     cell->shared = (uint8_t)(FF_SHARED_IP_TTL | (has_seq ? FF_SHARED_TCP_SEQ : 0) |
                              ((v->layers & FF_BIT(PORTS)) ? FF_SHARED_SRC_PORT : 0));
 }
 
-/* Room for a chunk, with at most half of the slots in use. */
+/* Has the arena room for a chunk? */
 static inline bool ff_tally_has_room(const ff_tally *tally) {
-    return tally->cells_cap - tally->n_cells >= FF_CHUNK_ROWS &&
-           tally->n_slots / 2 >= tally->n_cells - tally->horizon + FF_CHUNK_ROWS;
+    return tally->cells_cap - tally->n_cells >= FF_CHUNK_ROWS;
+}
+
+/* Has the index? At most half of its slots are in use. */
+static inline bool ff_tally_has_slots(const ff_tally *tally) {
+    size_t n_found = ff_tally_last_number(tally) - tally->horizon;
+    return tally->n_slots / 2 >= n_found + FF_CHUNK_ROWS;
+}
+
+FF_INLINE uint64_t ff_tally_slot(uint64_t hash, size_t number) {
+    return (hash >> 32) << 32 | (uint32_t)number;
 }
 
 /* Fill freshly zeroed slots after the caller has put a larger array in place. */
 static inline void ff_tally_rehash(ff_tally *tally) {
-    size_t mask = tally->n_slots - 1;
-    for (size_t i = tally->horizon; i < tally->n_cells; i++) {
-        uint64_t hash = ff_cell_hash(&tally->cells[i], tally->seed);
+    size_t mask = tally->n_slots - 1, last = ff_tally_last_number(tally);
+    for (size_t number = tally->horizon + 1; number <= last; number++) {
+        uint64_t hash = ff_cell_hash(ff_tally_cell(tally, number), tally->seed);
         size_t at = (size_t)hash & mask;
         while (tally->slots[at] != 0) at = (at + 1) & mask;
-        tally->slots[at] = (hash >> 32) << 32 | (uint32_t)(i + 1);
+        tally->slots[at] = ff_tally_slot(hash, number);
     }
 }
 
 /* Time has moved on: cells of past hours need not be found any more. */
 FF_INLINE void ff_tally_advance(ff_tally *tally, uint64_t newest_hour) {
-    if (newest_hour <= tally->horizon_hour) return;
-    size_t n_found = tally->n_cells - tally->horizon;
+    if (FF_LIKELY(newest_hour <= tally->horizon_hour)) return;
+    size_t n_found = ff_tally_last_number(tally) - tally->horizon;
     if (n_found > 0 && n_found < FF_HORIZON_MIN_CELLS) return;
-    tally->horizon = tally->n_cells;
+    tally->horizon = ff_tally_last_number(tally);
     tally->horizon_hour = newest_hour;
+}
+
+/* The cells have been taken out of the arena. Numbers have 32 bits: before they run
+ * out, the index begins anew. */
+static inline void ff_tally_empty(ff_tally *tally) {
+    tally->n_emptied += tally->n_cells;
+    tally->n_cells = 0;
+    if (tally->n_emptied > UINT32_MAX - tally->cells_cap) {
+        memset(tally->slots, 0, tally->n_slots * sizeof *tally->slots);
+        tally->n_emptied = 0;
+    }
+    tally->horizon = tally->n_emptied;
 }
 
 /* Where a key's cell may be, by the hash's upper half alone: a cell's number, or 0
@@ -185,11 +216,12 @@ static inline void ff_tally_put(ff_tally *tally, const ff_cell *cell, uint64_t h
         uint64_t slot = tally->slots[at];
         size_t number = (uint32_t)slot;
         if (number <= tally->horizon) break;
-        if (slot >> 32 == hash >> 32 && ff_cell_absorb(&tally->cells[number - 1], cell))
+        if (slot >> 32 == hash >> 32 &&
+            ff_cell_absorb(ff_tally_cell(tally, number), cell))
             return;
     }
     tally->cells[tally->n_cells++] = *cell;
-    tally->slots[at] = (hash >> 32) << 32 | (uint32_t)tally->n_cells;
+    tally->slots[at] = ff_tally_slot(hash, ff_tally_last_number(tally));
 }
 
 /* Count the chunk's views. Three loops, so that the cache misses of many packets
@@ -212,12 +244,12 @@ static inline void ff_tally_add(ff_tally *tally, const ff_view *views, size_t n)
     for (size_t i = 0; i < n_pending; i++) {
         size_t number = ff_tally_guess(tally, tally->hashes[i]);
         guesses[i] = (uint32_t)number;
-        if (number > 0) FF_PREFETCH(&tally->cells[number - 1]);
+        if (number > 0) FF_PREFETCH(ff_tally_cell(tally, number));
     }
     for (size_t i = 0; i < n_pending; i++) {
         const ff_cell *cell = &tally->pending[i];
         if (FF_LIKELY(guesses[i] > 0) &&
-            FF_LIKELY(ff_cell_absorb(&tally->cells[guesses[i] - 1], cell)))
+            FF_LIKELY(ff_cell_absorb(ff_tally_cell(tally, guesses[i]), cell)))
             continue;
         ff_tally_put(tally, cell, tally->hashes[i]);
     }
@@ -230,7 +262,7 @@ static inline enum ff_outcome ff_tally_scan(ff_tally *tally, ff_scan *scan,
     ff_span s = {p, n};
     enum ff_outcome outcome;
     do {
-        if (!ff_tally_has_room(tally) ||
+        if (!ff_tally_has_room(tally) || !ff_tally_has_slots(tally) ||
             !ff_lexicon_has_room(scan->lexicon, FF_CHUNK_ROWS)) {
             outcome = FF_NEED_ROOM;
             break;
@@ -251,31 +283,6 @@ static inline void ff_tally_sources(const ff_tally *tally, size_t begin, size_t 
         memcpy(src + 16 * i, a.byte, sizeof a.byte);
         version[i] = tally->cells[begin + i].where & 1 ? 6 : 4;
     }
-}
-
-/* Give every cell's signature its code: of the texts, in the order of first sight.
- * codes[i] is 0 for none, else the code + 1. The caller makes room in the lexicon for
- * as many cells as one call takes. */
-static inline void ff_tally_signatures(const ff_tally *tally, size_t begin, size_t n,
-                                       ff_lexicon *lexicon, uint32_t *codes) {
-    for (size_t i = 0; i < n; i++) {
-        const ff_sig *sig = &tally->cells[begin + i].sig;
-        codes[i] = sig->scale ? ff_sig_code(lexicon, sig) + 1 : 0;
-    }
-}
-
-/* Put copies of another tally's cells behind this one's; kinds_map gives the code in
- * this tally's lexicon for each of the other's. The caller has made room. */
-static inline void ff_tally_append(ff_tally *tally, const ff_tally *other,
-                                   const uint32_t *kinds_map) {
-    for (size_t i = 0; i < other->n_cells; i++) {
-        ff_cell *cell = &tally->cells[tally->n_cells++];
-        *cell = other->cells[i];
-        if (cell->sig.scale == 0) continue;
-        uint32_t kinds_code = ff_sig_kinds(&cell->sig);
-        cell->sig.fixed += (uint64_t)kinds_map[kinds_code] - kinds_code;
-    }
-    tally->horizon = tally->n_cells;
 }
 
 #endif

@@ -1,4 +1,9 @@
-"""The hourly tally: packets into cells, cells into rows of `counts` and `sources`."""
+"""The hourly tally: packets into cells, cells into runs, runs into rows.
+
+A tally counts into an arena of cells. When that is full, its cells are sorted and put
+aside as a run, in memory as long as the budget allows, then on disk. The rows of
+`counts` and `sources` are the runs of one or several tallies, merged and added up.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from fastflow import _core, _tally
-from fastflow.arena import Layout, string_array
-from fastflow.schema import COUNTS, SOURCES, arrow_type
+from fastflow.stages.rows import HourlyRows
+from fastflow.stages.spill import Memory
 
 if TYPE_CHECKING:
     from fastflow.reader import Reader
     from fastflow.stages.country import CountryTable
 
 #: Cells whose addresses are looked up at a time.
-_LOOKUP_CELLS = 1 << 16
+_LOOKUP_CELLS = 1 << 14
 
-_SCHEMAS = {"counts": COUNTS, "sources": SOURCES}
+#: Cells of a tally's arena; 64 bytes each.
+ARENA_CELLS = 1 << 19
 
 
 class HourlyTally:
@@ -29,94 +33,86 @@ class HourlyTally:
 
     Tallies merge: whatever way captures are split over tallies, and in whatever order
     these are merged, the rows are the same.
+
+    Parameters
+    ----------
+    country_table : CountryTable
+    memory : Memory or None
+        Where runs are kept; None: a budget of its own.
+    arena_cells : int
+        Cells that are counted into before they are sorted. No result depends on it.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        country_table: CountryTable,
+        *,
+        memory: Memory | None = None,
+        arena_cells: int = ARENA_CELLS,
+    ) -> None:
         # Seeded anew in each process, so that nobody can prepare colliding keys.
         seed = int.from_bytes(os.urandom(8))
         self.lexicon = _core.Lexicon(seed)
-        self._tally = _tally.Tally(self.lexicon, seed)
+        self._table = country_table
+        self._memory = Memory() if memory is None else memory
+        self._tally = _tally.Tally(self.lexicon, seed, arena_cells)
+        self._runs: list[_tally.Run] = []
 
     def add(self, reader: Reader) -> None:
-        """Count every packet of a capture whose file header has been read."""
+        """Count every packet of a capture whose file header has been read.
+
+        Raises
+        ------
+        FastflowError
+            Memory is used up, and cells cannot be put aside on disk.
+        """
         for block in reader.blocks():
-            reader.use_up(self._tally.add(reader.scanner, block))
+            n_done = self._tally.add(reader.scanner, block)
+            while self._tally.is_full():
+                self._empty()
+                n_done += self._tally.add(reader.scanner, block[n_done:])
+            reader.use_up(n_done)
 
     def merge(self, other: HourlyTally) -> None:
-        """Take in everything that another tally has counted."""
-        self._tally.merge(other._tally)
+        """Take over everything that another tally has counted."""
+        if other is self:
+            raise ValueError("a tally cannot be merged with itself")
+        self._runs += other.take_runs()
 
-    def rows(
-        self, country_table: CountryTable, sensor: str, input_id: str
-    ) -> tuple[pa.Table, pa.Table]:
-        """Return the rows of `counts` and of `sources`, in canonical order.
+    def take_runs(self) -> list[_tally.Run]:
+        """Return all that was counted, and begin anew."""
+        if self._tally.n_cells:
+            self._empty()
+        runs, self._runs = self._runs, []
+        return runs
 
-        Sorted by hour, protocol, traffic, port or ICMP type, signature, country, IP
-        version and source; texts are dictionary-encoded.
-        """
-        signatures, ranks = self._signatures()
-        countries = self._countries(country_table)
-        rollup = _tally.Rollup(self._tally, countries.data, ranks.data)
-        texts = {
-            "signatures": signatures,
-            "countries": pa.array(country_table.codes[1:], pa.string()),
-            "traffics": pa.array(_core.TRAFFICS),
-        }
-        constants = {"sensor": sensor, "input": input_id, "tool": None}
-        return (
-            _table(rollup, "counts", texts, constants),
-            _table(rollup, "sources", texts, constants),
-        )
+    def rows(self, sensor: str, input_id: str) -> HourlyRows:
+        """Return the rows of all that was counted, and begin anew."""
+        runs, codes = self.take_runs(), self._table.codes
+        return HourlyRows(runs, codes, self._memory, sensor, input_id)
 
-    def _signatures(self) -> tuple[pa.Array, npt.NDArray[np.uint32]]:
-        """Return the signatures, sorted, and each cell's rank from 1; 0 is none's."""
-        codes = np.empty(self._tally.n_cells, np.uint32)
-        self._tally.signatures(codes.data)
-        texts = string_array(*self.lexicon.texts("signatures"))
-        order = pc.array_sort_indices(texts)
-        ranks = np.zeros(len(texts) + 1, np.uint32)
-        ranks[np.asarray(order) + 1] = np.arange(1, len(texts) + 1, dtype=np.uint32)
-        return texts.take(order), ranks[codes]
+    def _empty(self) -> None:
+        """Turn the arena's cells into a run."""
+        n_cells = self._tally.n_cells
+        is_kept = self._memory.take(n_cells)
+        spill = None if is_kept else self._memory.spill
+        try:
+            run = self._tally.empty(self._countries().data, spill)
+        except OSError as error:
+            raise self._memory.spill.error(error) from error
+        if is_kept:
+            self._memory.give_back(n_cells - run.n_cells)
+        self._runs.append(run)
 
-    def _countries(self, table: CountryTable) -> npt.NDArray[np.uint16]:
+    def _countries(self) -> npt.NDArray[np.uint16]:
         """Return the country number of each cell's source."""
         n_cells = self._tally.n_cells
         countries = np.empty(n_cells, np.uint16)
+        addresses = np.empty(_LOOKUP_CELLS * 16, np.uint8)
+        versions = np.empty(_LOOKUP_CELLS, np.uint8)
         for begin in range(0, n_cells, _LOOKUP_CELLS):
             n = min(_LOOKUP_CELLS, n_cells - begin)
-            addresses = np.empty(n * 16, np.uint8)
-            versions = np.empty(n, np.uint8)
-            self._tally.sources(begin, addresses.data, versions.data)
-            countries[begin : begin + n] = table.lookup(addresses.data, versions.data)
+            some, of_some = addresses[: n * 16].data, versions[:n].data
+            self._tally.sources(begin, some, of_some)
+            countries[begin : begin + n] = self._table.lookup(some, of_some)
         return countries
-
-
-def _table(
-    rollup: _tally.Rollup,
-    grain: str,
-    texts: dict[str, pa.Array],
-    constants: dict[str, str | None],
-) -> pa.Table:
-    """Fill the columns of a grain natively, add the constant ones, order them."""
-    n_rows = rollup.count(grain)
-    fields = _tally.row_fields(grain)
-    layout = Layout([(f["name"], f["width_bytes"], f["name"]) for f in fields], n_rows)
-    arena, view = layout.allocate()
-    values = [column.value_off for column in layout.columns]
-    valid = [layout.valid[column.name] for column in layout.columns]
-    rollup.fill(grain, view, values, valid, n_rows)
-    types = [arrow_type(f["arrow"], f["dictionary"]) for f in fields]
-    dictionaries = [f["dictionary"] and texts[f["dictionary"]] for f in fields]
-    arrays = layout.wrap(arena, n_rows, types, dictionaries)
-    columns = dict(zip((f["name"] for f in fields), arrays, strict=True))
-    for name, value in constants.items():
-        columns[name] = _constant(value, n_rows)
-    schema = _SCHEMAS[grain]
-    return pa.table({name: columns[name] for name in schema.names})
-
-
-def _constant(value: str | None, n_rows: int) -> pa.Array:
-    if value is None:
-        return pa.nulls(n_rows, pa.string())
-    codes = pa.array(np.zeros(n_rows, np.int32))
-    return pa.DictionaryArray.from_arrays(codes, pa.array([value]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,14 @@ import pyarrow.parquet as pq
 from blake3 import blake3
 
 from fastflow.errors import InternalError
-from fastflow.schema import INPUTS, InputRecord, Reduced
+from fastflow.schema import (
+    INPUTS,
+    ROW_TABLES,
+    SOURCES,
+    InputRecord,
+    Reduced,
+    row_schema,
+)
 from fastflow.store.durable import (
     durable_file,
     hidden_path,
@@ -23,44 +32,70 @@ from fastflow.store.durable import (
     sync,
 )
 from fastflow.store.settings import Settings
-from fastflow.store.table import KINDS, PARTITION, DataFile
+from fastflow.store.table import PARTITION, DataFile
 
 #: Columns with file statistics, so that a query opens the files of its hours only.
 STATS_COLUMNS = ("hour", "sensor", "proto", "dst_port", "input")
 
-#: Large enough for dictionaries to pay, small enough for two cores to share a file.
+#: Large enough for dictionaries to pay, small enough to hold two of them in memory.
 ROW_GROUP_ROWS = 1 << 18
 
-#: Sources repeat; the default of 1 MiB gives up at 52,000 of them.
-_DICTIONARY_LIMIT_BYTES = 8 << 20
+#: How a file of rows is encoded: texts by dictionaries, which arrive ready made,
+#: numbers by their differences, addresses without what they share with a neighbour.
+_TEXTS = [field.name for field in SOURCES if field.type == pa.string()]
+_ROW_OPTIONS: dict[str, Any] = {
+    "compression_level": 1,
+    "use_dictionary": _TEXTS,
+    "write_statistics": list(STATS_COLUMNS),
+}
+_ENCODINGS = {pa.binary(): "DELTA_BYTE_ARRAY"}
+_INPUTS_OPTIONS: dict[str, Any] = {"compression_level": 3}
 
 
-def check(reduced: Reduced, settings: Settings) -> None:
+@dataclass
+class Totals:
+    """What an input's rows in one file add up to."""
+
+    record: InputRecord
+    rows: int = 0
+    packets: int = 0
+    bytes: int = 0
+    sources: int = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in some rows, which must be of this input."""
+        ids = batch["input"].dictionary.to_pylist()
+        _expect(self.record, "inputs of its rows", ids, [self.record.input])
+        self.rows += batch.num_rows
+        self.packets += _total(batch, "packets")
+        self.bytes += _total(batch, "bytes")
+        self.sources += _total(batch, "sources")
+
+
+def _total(batch: pa.RecordBatch, column: str) -> int:
+    if column not in batch.schema.names:
+        return 0
+    return pc.sum(batch[column]).as_py() or 0
+
+
+def check(record: InputRecord, counts: Totals, sources: Totals | None) -> None:
     """Check the conservation law of one input.
 
     Raises
     ------
     InternalError
-        Its counts do not add up to its records, or its rows are of another input.
+        Its counts do not add up to its records.
     """
-    record, counts, sources = reduced.record, reduced.counts, reduced.sources
     counted = record.counted
     _expect(record, "records", record.records, counted + sum(record.uncounted.values()))
-    _expect(record, "packets in counts", _total(counts, "packets"), counted)
-    _check_input_column(record, counts)
-    if sources is None:
-        _expect(record, "cells without sources", settings.sources * len(counts), 0)
-        return
-    _expect(record, "unwanted sources", (not settings.sources) * len(sources), 0)
-    if settings.sources:
-        _expect(record, "packets in sources", _total(sources, "packets"), counted)
-        _expect(record, "source rows", len(sources), _total(counts, "sources"))
-        total_bytes = _total(counts, "bytes")
-        _expect(record, "bytes in sources", _total(sources, "bytes"), total_bytes)
-        _check_input_column(record, sources)
+    _expect(record, "packets in counts", counts.packets, counted)
+    if sources is not None:
+        _expect(record, "packets in sources", sources.packets, counted)
+        _expect(record, "source rows", sources.rows, counts.sources)
+        _expect(record, "bytes in sources", sources.bytes, counts.bytes)
 
 
-def _expect(record: InputRecord, what: str, found: int, expected: int) -> None:
+def _expect(record: InputRecord, what: str, found: object, expected: object) -> None:
     if found != expected:
         raise InternalError(
             f"{record.path}: {what}: {found}, expected {expected} "
@@ -68,104 +103,155 @@ def _expect(record: InputRecord, what: str, found: int, expected: int) -> None:
         )
 
 
-def _total(table: pa.Table, column: str) -> int:
-    return pc.sum(table[column]).as_py() or 0
+@dataclass
+class _Written:
+    """A file under its hidden name: durable, and not yet to be seen by anybody."""
+
+    kind: str
+    path: Path
+    stats: str
+    totals: list[Totals]
 
 
-def _check_input_column(record: InputRecord, table: pa.Table) -> None:
-    own = pc.sum(pc.equal(table["input"], record.input)).as_py() or 0
-    _expect(record, "rows of this input", own, len(table))
-
-
-def write_batch(root: Path, batch: Sequence[Reduced]) -> list[DataFile]:
+def write_batch(
+    root: Path, batch: Sequence[Reduced], settings: Settings
+) -> list[DataFile]:
     """Write one durable Parquet file per table that has rows.
 
     The bytes depend on the inputs alone, not on their order, the time, or how their
-    rows are chunked.
+    rows were counted.
 
     Raises
     ------
+    InternalError
+        An input's counts do not add up; no file stays.
     StoreError
         The store's directory cannot be written.
     """
     ordered = sorted(batch, key=lambda reduced: reduced.record.input)
-    ids = "\n".join(reduced.record.input for reduced in ordered)
-    stem = blake3(ids.encode()).hexdigest(length=16)
-    record_rows = [reduced.record.to_row() for reduced in ordered]
-    tables = {
-        "counts": [reduced.counts for reduced in ordered],
-        "sources": [r.sources for r in ordered if r.sources is not None],
-        "inputs": [pa.Table.from_pylist(record_rows, schema=INPUTS)],
-    }
-    wanted = {kind: rows for kind, rows in tables.items() if any(map(len, rows))}
-    # Encoding runs without the GIL, so that the files are made at the same time.
-    with os_errors(root), ThreadPoolExecutor(len(KINDS)) as pool:
-        jobs = [pool.submit(_write, root, kind, stem, t) for kind, t in wanted.items()]
-        return [job.result() for job in jobs]
+    records = [reduced.record for reduced in ordered]
+    stem = blake3("\n".join(r.input for r in records).encode()).hexdigest(length=16)
+    kinds = list(ROW_TABLES) if settings.sources else ["counts"]
+    if not any(reduced.n_cells for reduced in ordered):
+        kinds = []
+    with os_errors(root), ExitStack() as hidden:
+        paths = {k: hidden.enter_context(_hidden(root, k)) for k in (*kinds, "inputs")}
+        # Encoding runs without the GIL, so that the files are made at the same time.
+        with ThreadPoolExecutor(len(paths)) as pool:
+            jobs = [pool.submit(_write_rows, k, paths[k], ordered) for k in kinds]
+            jobs.append(pool.submit(_write_inputs, paths["inputs"], records))
+            written = [job.result() for job in jobs]
+        _check_all(records, {file.kind: file.totals for file in written})
+        return [_show(root, file, stem) for file in written]
 
 
-def _write(root: Path, kind: str, stem: str, tables: Sequence[pa.Table]) -> DataFile:
+def _check_all(
+    records: Sequence[InputRecord], totals: Mapping[str, Sequence[Totals]]
+) -> None:
+    for i, record in enumerate(records):
+        counts = totals["counts"][i] if "counts" in totals else Totals(record)
+        check(record, counts, totals["sources"][i] if "sources" in totals else None)
+
+
+@contextmanager
+def _hidden(root: Path, kind: str) -> Iterator[Path]:
     directory = root / f"{PARTITION}={kind}"
     make_directory(directory)
+    with hidden_path(directory) as path:
+        yield path
+
+
+def _write_rows(kind: str, path: Path, batch: Sequence[Reduced]) -> _Written:
+    """Write the rows of all inputs, one after the other."""
+    totals = [Totals(reduced.record) for reduced in batch]
+    schema = row_schema(kind)
+    options = _ROW_OPTIONS | {
+        "column_encoding": {
+            field.name: _ENCODINGS.get(field.type, "DELTA_BINARY_PACKED")
+            for field in schema
+            if field.name not in _TEXTS
+        }
+    }
+    stats = _write(path, schema, options, _row_groups(kind, batch, totals))
+    return _Written(kind, path, stats, totals)
+
+
+def _write_inputs(path: Path, records: Sequence[InputRecord]) -> _Written:
+    table = pa.Table.from_pylist([record.to_row() for record in records], schema=INPUTS)
+    stats = _write(path, INPUTS, _INPUTS_OPTIONS, [table])
+    return _Written("inputs", path, stats, [])
+
+
+def _row_groups(
+    kind: str, batch: Sequence[Reduced], totals: Sequence[Totals]
+) -> Iterator[pa.Table]:
+    """Yield the rows of all inputs, a row group at a time, adding up each one's.
+
+    In one chunk each, whose dictionaries are by first appearance: where the rows of one
+    input end does not show.
+    """
+    pieces: list[pa.RecordBatch] = []
+    room = ROW_GROUP_ROWS
+    for reduced, total in zip(batch, totals, strict=True):
+        if reduced.rows is None:
+            continue
+        reader = reduced.rows.read(kind)
+        while (piece := reader.read(room)).num_rows:
+            total.add(piece)
+            pieces.append(piece)
+            room -= piece.num_rows
+            if room == 0:
+                yield _joined(pieces)
+                pieces, room = [], ROW_GROUP_ROWS
+    if pieces:
+        yield _joined(pieces)
+
+
+def _joined(pieces: Sequence[pa.RecordBatch]) -> pa.Table:
+    table = pa.Table.from_batches(pieces)
+    return table if len(pieces) == 1 else table.unify_dictionaries().combine_chunks()
+
+
+def _write(
+    path: Path, schema: pa.Schema, options: dict[str, Any], tables: Iterable[pa.Table]
+) -> str:
+    """Write tables as row groups of one durable file; return its Delta statistics."""
     stats = _Stats()
-    with hidden_path(directory) as hidden:
-        with durable_file(hidden) as file:
-            _write_parquet(file, KINDS[kind], tables, stats)
-        # The ids say which inputs; the content keeps a twin that was reduced with
-        # another country table from replacing a file that is already committed.
-        content = blake3().update_mmap(hidden).hexdigest(length=8)
-        path = directory / f"{stem}-{content}.parquet"
-        hidden.replace(path)
-    sync(directory)
+    with (
+        durable_file(path) as file,
+        pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            write_page_checksum=True,
+            # Not the Arrow schema: its bytes differ between pyarrow versions, and
+            # Parquet's own types say everything.
+            store_schema=False,
+            **options,
+        ) as writer,
+    ):
+        for table in tables:
+            stats.add(table)
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+    return stats.to_json()
+
+
+def _show(root: Path, written: _Written, stem: str) -> DataFile:
+    """Give a file its name, for good."""
+    # The ids say which inputs; the content keeps a twin that was reduced with another
+    # country table from replacing a file that is already committed.
+    content = blake3().update_mmap(written.path).hexdigest(length=8)
+    path = written.path.with_name(f"{stem}-{content}.parquet")
+    written.path.replace(path)
+    sync(path.parent)
     status = path.stat()
     return DataFile(
-        kind=kind,
+        kind=written.kind,
         path=str(path.relative_to(root)),
         size_bytes=status.st_size,
         mtime_ms=status.st_mtime_ns // 1_000_000,
-        stats=stats.to_json(),
+        stats=written.stats,
     )
-
-
-def _write_parquet(
-    file: Any, schema: pa.Schema, tables: Sequence[pa.Table], stats: _Stats
-) -> None:
-    with pq.ParquetWriter(
-        file,
-        schema,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=True,
-        dictionary_pagesize_limit=_DICTIONARY_LIMIT_BYTES,
-        write_page_checksum=True,
-        # Not the Arrow schema: its bytes differ between pyarrow versions, and Parquet's
-        # own types say everything.
-        store_schema=False,
-    ) as writer:
-        for row_group in _row_groups(schema, tables):
-            stats.add(row_group)
-            writer.write_table(row_group, row_group_size=ROW_GROUP_ROWS)
-
-
-def _row_groups(schema: pa.Schema, tables: Sequence[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the rows of all tables, a row group at a time, texts decoded.
-
-    One chunk each: where chunks end would show in the pages.
-    """
-    pieces: list[pa.Table] = []
-    room = ROW_GROUP_ROWS
-    for table in tables:
-        start = 0
-        while start < table.num_rows:
-            piece = table.slice(start, room)
-            pieces.append(piece.select(schema.names).cast(schema))
-            start += piece.num_rows
-            room -= piece.num_rows
-            if room == 0:
-                yield pa.concat_tables(pieces).combine_chunks()
-                pieces, room = [], ROW_GROUP_ROWS
-    if pieces:
-        yield pa.concat_tables(pieces).combine_chunks()
 
 
 class _Stats:
@@ -185,6 +271,8 @@ class _Stats:
                 continue
             column = table[name]
             self._n_nulls[name] = self._n_nulls.get(name, 0) + column.null_count
+            if pa.types.is_dictionary(column.type):
+                column = column.chunk(0).dictionary  # every text of it occurs
             bounds = pc.min_max(column).as_py()
             if bounds["min"] is not None:
                 low, high = bounds["min"], bounds["max"]

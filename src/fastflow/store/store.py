@@ -14,7 +14,7 @@ import pyarrow as pa
 from fastflow.errors import ConfigError
 from fastflow.schema import Reduced
 from fastflow.store.ledger import Entry, Ledger
-from fastflow.store.publish import check, write_batch
+from fastflow.store.publish import write_batch
 from fastflow.store.query import Params, Query
 from fastflow.store.settings import Settings
 from fastflow.store.table import KINDS, ConflictError, DataFile, Table
@@ -108,8 +108,6 @@ class Store:
         StoreError
             The store cannot be written; nothing of the batch is stored.
         """
-        for one in reduced:
-            check(one, self.settings)
         files: list[DataFile] = []
         ids: list[str] = []
         while True:
@@ -118,7 +116,7 @@ class Store:
             if [one.record.input for one in batch] != ids:
                 self._discard(files)
                 ids = [one.record.input for one in batch]
-                files = write_batch(self.path, batch)
+                files = write_batch(self.path, batch, self.settings) if batch else []
             if not batch:
                 return []
             try:

@@ -1,0 +1,102 @@
+"""Where the runs of tallies are kept: in memory up to a budget, then in a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from typing import BinaryIO, cast
+
+from fastflow.errors import FastflowError
+
+#: Cells of runs that are kept in memory before one is spilled.
+MEMORY_CELLS = 1 << 20
+
+
+class Spill:
+    """Room in a file that is given out piece by piece.
+
+    The file is made when it is first wanted; it has no name, and leaves no trace.
+
+    Parameters
+    ----------
+    directory : str or path or None
+        Where the file lies; None: the system's directory for temporary files.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._directory = directory
+        self._file: BinaryIO | None = None
+        self._n_bytes = 0
+        self._lock = threading.Lock()
+
+    def reserve(self, n_bytes: int) -> int:
+        """Return the offset of n bytes that nobody else writes to."""
+        with self._lock:
+            offset = self._n_bytes
+            self._n_bytes += n_bytes
+            return offset
+
+    def fileno(self) -> int:
+        """Return the file's descriptor.
+
+        Raises
+        ------
+        OSError
+            The file cannot be made.
+        """
+        with self._lock:
+            if self._file is None:
+                made = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115
+                self._file = cast(BinaryIO, made)
+            return self._file.fileno()
+
+    def __del__(self) -> None:
+        """Give the room back; runs that lie there keep this object."""
+        if self._file is not None:
+            self._file.close()
+
+    def error(self, error: OSError) -> FastflowError:
+        """Word what went wrong with it."""
+        directory = self._directory or tempfile.gettempdir()
+        return FastflowError(
+            f"{directory}: cannot put cells aside that memory has no room for "
+            f"({error.strerror or error}); free some space there, or name another "
+            "directory with TMPDIR"
+        )
+
+
+class Memory:
+    """How many cells of runs may lie in memory, and where the others go.
+
+    Shared by the tallies of a run; safe to use from several threads.
+
+    Parameters
+    ----------
+    max_cells : int
+        For all tallies together, beyond their arenas.
+    directory : path or None
+        Where runs are spilled to; None: the system's directory for temporary files.
+    """
+
+    def __init__(
+        self,
+        max_cells: int = MEMORY_CELLS,
+        directory: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.spill = Spill(directory)
+        self._n_left = max_cells
+        self._lock = threading.Lock()
+
+    def take(self, n_cells: int) -> bool:
+        """Return whether n cells may be kept in memory; if so, they are."""
+        with self._lock:
+            if n_cells > self._n_left:
+                return False
+            self._n_left -= n_cells
+            return True
+
+    def give_back(self, n_cells: int) -> None:
+        """Forget about n cells that were taken."""
+        with self._lock:
+            self._n_left += n_cells

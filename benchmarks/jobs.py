@@ -1,10 +1,11 @@
 """The jobs that are measured, each from a capture to the number of its packets.
 
-`python benchmarks/jobs.py JOB CAPTURE SCRATCH` runs one in a process of its own and
-prints one JSON object: packets, seconds and the peak memory of the process. Before the
-clock starts, the job is done with a capture of one packet, so that all modules are
-imported (pyarrow imports pandas, where it is installed, at its first array). SCRATCH is
-an empty directory on the disk that the store is to be measured on.
+`python benchmarks/jobs.py JOB CAPTURE SCRATCH WORKERS` runs one in a process of its own
+and prints one JSON object: packets (unpacked_bytes, where a decompressor runs alone),
+seconds and the peak memory of the process. Before the clock starts, the job is done on
+a capture of one packet, so that all modules are imported (pyarrow imports pandas, where
+it is installed, at its first array). SCRATCH is an empty directory on the disk that the
+store is to be measured on.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fastflow
+import loads
 from fastflow.pipeline import reduce as reduce_captures
 from fastflow.reader import Reader
 from fastflow.sources.stream import open_stream
@@ -27,6 +29,9 @@ from fastflow.stages.tally import HourlyTally
 
 if TYPE_CHECKING:
     from fastflow.stages.country import CountryTable
+
+#: What a bare decompressor is asked for at a time.
+READ_BYTES = 1 << 20
 
 FOUR_COLUMNS = ("ts", "src", "dst_port", "tcp_window")
 
@@ -52,42 +57,69 @@ def tally(capture: Path, table: CountryTable) -> int:
     return int(counts["packets"].to_numpy().sum())
 
 
-def reduce(capture: Path, store: Path) -> int:
-    """Reduce a capture with one worker: hashed, written, flushed to disk, committed."""
-    report = reduce_captures([capture], store=store, sensor="bench", workers=1)
+def reduce(capture: Path, store: Path, workers: int = 1) -> int:
+    """Reduce captures to a store: hashed, written, flushed to disk, committed."""
+    report = reduce_captures([capture], store=store, sensor="bench", workers=workers)
     return sum(record.counted for record in report.inputs)
 
 
-#: Each takes a capture and the directory of a store that is not there yet.
-JOBS: dict[str, Callable[[Path, Path], int]] = {
-    "scan-all": lambda capture, store: scan(capture),
-    "scan-four": lambda capture, store: scan(capture, FOUR_COLUMNS),
-    "tally": lambda capture, store: tally(capture, load_country_table()),
+def gunzip(capture: Path) -> int:
+    """Decompress with the library that fastflow uses for gzip, and drop the bytes."""
+    from isal import igzip
+
+    with igzip.open(capture, "rb") as file:
+        return _drain(file)
+
+
+def unzstd(capture: Path) -> int:
+    """Decompress with pyarrow, and drop the bytes."""
+    import pyarrow as pa
+
+    with (
+        pa.OSFile(str(capture)) as packed,
+        pa.CompressedInputStream(packed, "zstd") as file,
+    ):
+        return _drain(file)
+
+
+def _drain(file: Any) -> int:
+    n_bytes = 0
+    while data := file.read(READ_BYTES):
+        n_bytes += len(data)
+    return n_bytes
+
+
+#: Each takes a capture, the directory of a store that is not there yet, and workers.
+JOBS: dict[str, Callable[[Path, Path, int], int]] = {
+    "scan-all": lambda capture, store, workers: scan(capture),
+    "scan-four": lambda capture, store, workers: scan(capture, FOUR_COLUMNS),
+    "tally": lambda capture, store, workers: tally(capture, load_country_table()),
     "reduce": reduce,
+    "bare-gz": lambda capture, store, workers: gunzip(capture),
+    "bare-zst": lambda capture, store, workers: unzstd(capture),
 }
 
 
-def first_packet(capture: Path, scratch: Path) -> Path:
-    """Copy the first packet of a little-endian capture to one of its own."""
-    with capture.open("rb") as file:
-        data = file.read(40)
-        data += file.read(int.from_bytes(data[32:36], "little"))
-    copy = scratch / "first.pcap"
-    copy.write_bytes(data)
-    return copy
+def warm_up(job: str, scratch: Path) -> None:
+    """Do the job with a capture of one packet, into a store of its own."""
+    if job.startswith("bare-"):
+        return
+    capture = scratch / "warm-up.pcap"
+    capture.write_bytes(loads.FILE_HEADER + loads.ONE_RECORD)
+    JOBS[job](capture, scratch / "warm-up", 1)
 
 
 def main() -> None:
     """Run one job and print its figures."""
-    job = JOBS[sys.argv[1]]
-    capture, scratch = Path(sys.argv[2]), Path(sys.argv[3])
-    job(first_packet(capture, scratch), scratch / "first")
+    name, capture, scratch = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    workers = int(sys.argv[4])
+    warm_up(name, scratch)
     start = time.perf_counter()
-    packets = job(capture, scratch / "counts")
+    n = JOBS[name](capture, scratch / "counts", workers)
     seconds = time.perf_counter() - start
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    figures = {"packets": packets, "seconds": seconds, "peak_bytes": peak_bytes}
-    print(json.dumps(figures))
+    unit = "unpacked_bytes" if name.startswith("bare-") else "packets"
+    print(json.dumps({unit: n, "seconds": seconds, "peak_bytes": peak_bytes}))
 
 
 if __name__ == "__main__":

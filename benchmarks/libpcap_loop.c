@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
     }
     pcap_close(capture);
     printf("{\"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
-           ", \"seconds\": %.6f, \"libpcap\": \"%s\"}\n",
+           ", \"seconds\": %.6f, \"version\": \"%s\"}\n",
            n_packets, n_bytes, now_sec() - start_sec, pcap_lib_version());
     return 0;
 }

@@ -13,7 +13,8 @@ PYTHON := $(shell for python in python3 python3.11 python3.12 python3.13 python3
 endif
 
 VENV := .venv
-# What of pyproject.toml's extras is installed: the CI wants `fuzz`, too.
+# What of pyproject.toml's extras is installed: the CI wants `fuzz`, too, and `make bench`
+# is fuller with `peers`.
 EXTRAS ?= dev
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -32,6 +33,7 @@ DEMO_PACKETS ?= 1000000
 SECONDS ?= 60
 N ?= 200000
 BENCH_ARGS ?=
+UPDATE ?=
 SAN_BASE := build/san
 FUZZ_DIR := build/fuzz
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -40,7 +42,8 @@ LLVM_COV ?= $(firstword $(notdir $(wildcard /usr/bin/llvm-cov /usr/bin/llvm-cov-
 LLVM_PROFDATA ?= $(subst cov,profdata,$(LLVM_COV))
 
 .PHONY: help venv build demo docs test test-all lint format headers typecheck sanitize \
-	fuzz fuzz-coverage differential differential-tshark bench bench-check sdist-check clean
+	fuzz fuzz-coverage differential differential-tshark bench bench-scaling bench-check \
+	instructions sdist-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -74,7 +77,7 @@ docs: build ## write the names of what can be wrong into docs/captures.md
 test: build ## run the tests
 	$(PY) -m pytest $(PYTEST_ARGS)
 
-test-all: lint headers typecheck test bench-check sanitize fuzz sdist-check ## everything the CI checks
+test-all: lint headers typecheck test bench-check instructions sanitize fuzz sdist-check ## everything the CI checks
 
 lint: $(STAMP) ## check style and spelling
 	@failed=; run() { echo "$$*"; "$$@" || failed=1; }; \
@@ -162,11 +165,17 @@ differential: build ## compare N=200000 damaged captures with libpcap
 differential-tshark: build ## compare every capture of ../shared/corpus with tshark
 	FASTFLOW_WHOLE_CORPUS=1 $(PY) -m pytest -s tests/differential/test_tshark_corpus.py $(PYTEST_ARGS)
 
-bench: build ## measure beside libpcap (BENCH_ARGS="--packets 1000000")
-	$(PY) benchmarks/ratios.py $(BENCH_ARGS)
+bench: build ## measure beside libpcap and the peers (BENCH_ARGS="--packets 1000000")
+	$(PY) benchmarks/run.py $(BENCH_ARGS)
+
+bench-scaling: build ## how the cost grows (BENCH_ARGS="--largest 1e7"; 10^8 take 9 GB)
+	$(PY) benchmarks/scaling.py $(BENCH_ARGS)
 
 bench-check: build ## run each benchmark once, small: do they still work?
-	FASTFLOW_BENCH_PACKETS=20000 $(PY) -m pytest benchmarks/bench_*.py --benchmark-disable $(PYTEST_ARGS)
+	FASTFLOW_BENCH_PACKETS=20000 $(PY) -m pytest benchmarks/bench_*.py benchmarks/check_suite.py --benchmark-disable $(PYTEST_ARGS)
+
+instructions: build ## count instructions per packet; UPDATE=1 records the budget
+	$(PY) benchmarks/instructions.py $(if $(UPDATE),--update)
 
 sdist-check: $(STAMP) ## sdist, wheel from it, install elsewhere, run there
 	PYTHON=$(PYTHON) bash .ci/sdist-check

@@ -33,6 +33,12 @@ def load(
     return make_load(kind, N_PACKETS, 0, tmp_path_factory.mktemp(kind), table)
 
 
+@pytest.fixture(scope="session")
+def scan_load(tmp_path_factory: pytest.TempPathFactory, table: CountryTable) -> Path:
+    """The load *scan* alone, for what need not be measured on both."""
+    return make_load("scan", N_PACKETS, 0, tmp_path_factory.mktemp("alone"), table)
+
+
 @pytest.fixture
 def n_packets() -> int:
     return N_PACKETS

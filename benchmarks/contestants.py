@@ -118,6 +118,7 @@ BARE = (
         "bare",
         SCAN,
         "gz",
+        needs="module:isal",
         differs="only decompresses",
     ),
     Contestant(
@@ -127,6 +128,7 @@ BARE = (
         "bare",
         SCAN,
         "zst",
+        needs="module:pyarrow",
         differs="only decompresses",
     ),
 )

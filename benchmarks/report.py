@@ -60,8 +60,8 @@ def tables(record: Record) -> str:
         "|---|--:|--:|--:|--:|--:|--:|",
         *figure_rows(load, results),
         "",
-        "Packets/s and MB/s at the median. time / L: per packet, of the medians (of "
-        f"the minima). *: of the first {load['first']:,} packets.",
+        "Packets/s and MB/s (of the file) at the median. time / L: per packet, of the "
+        f"medians (of the minima). *: of the first {load['first']:,} packets.",
     ]
     if wanted := list(targets.rows(load["kind"], results)):
         lines += [
@@ -112,6 +112,7 @@ def readme(record: Record) -> str:
     """Return the text of a saved result; the biases come first."""
     load = record["load"]
     packets = load["packets"] * loads.KINDS[load["kind"]].one_in
+    only = "".join(f" --only {name}" for name in load["only"])
     machine = ", ".join(f"{name}: {it}" for name, it in record["machine"].items())
     versions = ", ".join(f"{name} {it}" for name, it in record["versions"].items())
     return "\n".join(
@@ -123,7 +124,7 @@ def readme(record: Record) -> str:
             "## How\n",
             f'* to repeat it: `make bench BENCH_ARGS="--kind {load["kind"]} '
             f"--packets {packets} --rounds {load['rounds']} --seed {load['seed']} "
-            f'--first {load["first"]}"`',
+            f'--first {load["first"]}{only}"`',
             f"* commit: {record['commit']}",
             f"* machine: {machine}",
             f"* versions: {versions}\n",

@@ -159,8 +159,9 @@ def measure(
     results = [Result(contestant.name) for contestant in contestants]
     for result in results:
         result.why_not = why_missing(result.contestant, missing)
+        of = result.contestant.of
         result.command = result.contestant.command.format(
-            capture="CAPTURE",
+            capture="CAPTURE" if of == "whole" else f"CAPTURE:{of}",
             scratch="OUT",
             python="python",
             here="benchmarks",
@@ -168,7 +169,7 @@ def measure(
         )
         if result.why_not is None:
             result.version = version_of(result.contestant)
-            it = load.input(result.contestant.of)
+            it = load.input(of)
             result.packets, result.size_bytes = it.packets, it.size_bytes
             result.captures = it.captures
     for number in range(rounds):
@@ -264,6 +265,7 @@ def facts(
             "seed": load.seed,
             "first": min(load.first_packets, load.whole.packets),
             "rounds": options.rounds,
+            "only": options.only or [],
         },
         "results": [asdict(result) for result in results],
     }

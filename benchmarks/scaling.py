@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 #: The largest exponent that is called linear: caches end somewhere.
 LINEAR = 1.1
 #: How many times longer the largest must take than the smallest for a verdict.
-GROWN = 10
+GROWN = 5
 PACKETS_PER_KEY = 4
 LEAST = 1_000_000
 #: Captures that are shared out to workers.

@@ -4,10 +4,9 @@
 names the functions that grew; `make instructions UPDATE=1` records a new budget, which
 belongs into the commit that changes it. core.c is built as the extension is, and runs
 under callgrind over 20,000 packets of the load *scan*: the count is the same on every
-run and on every machine, but not with every compiler, so each has its own budget in
-instructions.json. Inlined instructions belong to the function that they were written
-in. What is not ours (memcpy and the like, which glibc chooses by the CPU) is shown and
-not counted.
+run, but not with every compiler, so each has its own budget in instructions.json.
+Inlined instructions belong to the function that they were written in. What is not ours
+(memcpy and the like, which glibc chooses by the CPU) is shown and not counted.
 """
 
 from __future__ import annotations

@@ -131,6 +131,7 @@ cdef class Run:
     read it at the same time.
     """
 
+    cdef object __weakref__
     cdef ff_cell *cells  # NULL: they lie in the file
     cdef readonly size_t n_cells
     cdef readonly Lexicon lexicon  # of the codes of kinds
@@ -140,11 +141,6 @@ cdef class Run:
 
     def __dealloc__(self):
         free(self.cells)
-
-    @property
-    def is_spilled(self):
-        """Whether the cells lie in a file."""
-        return self.cells == NULL
 
     cdef int read(self, ff_cell *into, size_t begin, size_t n) noexcept nogil:
         """Copy n cells from `begin` on; return 0, or what went wrong as an errno."""

@@ -44,7 +44,7 @@ EXCEPTIONS = {
 #: Compiled modules, and the only modules that import them.
 DOORS = {
     "_core": {"schema", "outcome", "reader", "packets", "stages.rows", "stages.tally"},
-    "_tally": {"stages.rows", "stages.tally"},
+    "_tally": {"stages.rows", "stages.spill", "stages.tally"},
     "_lpm": {"stages.country"},
     "_bpf": {"filters"},
     "_synth": {"synth.load"},

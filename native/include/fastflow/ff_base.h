@@ -48,6 +48,7 @@ static inline uint64_t ff_load_be64(const uint8_t *p) {
 }
 static inline uint16_t ff_load_le16(const uint8_t *p) { return ff_load_u16(p); }
 static inline uint32_t ff_load_le32(const uint8_t *p) { return ff_load_u32(p); }
+static inline uint64_t ff_load_le64(const uint8_t *p) { return ff_load_u64(p); }
 #else
 static inline uint16_t ff_load_be16(const uint8_t *p) { return ff_load_u16(p); }
 static inline uint32_t ff_load_be32(const uint8_t *p) { return ff_load_u32(p); }
@@ -57,6 +58,9 @@ static inline uint16_t ff_load_le16(const uint8_t *p) {
 }
 static inline uint32_t ff_load_le32(const uint8_t *p) {
     return __builtin_bswap32(ff_load_u32(p));
+}
+static inline uint64_t ff_load_le64(const uint8_t *p) {
+    return __builtin_bswap64(ff_load_u64(p));
 }
 #endif
 

@@ -238,30 +238,35 @@ typedef struct ff_row_field {
     ff_row_fill *fill;
 } ff_row_field;
 
-/* Write n validity bits, least significant first; bits behind the n-th become zero. */
-static inline void ff_pack_bits(const bool *ok, size_t n, uint8_t *bits) {
-    for (size_t i = 0; i < n; i += 8) {
-        unsigned byte = 0;
-        for (size_t bit = 0; bit < 8 && i + bit < n; bit++)
-            byte |= (unsigned)ok[i + bit] << bit;
-        bits[i / 8] = (uint8_t)byte;
-    }
+/* Eight bytes that are 0 or 1 as the bits of one, the first as the lowest: multiplied,
+ * byte i reaches bit 56 + i, and nothing else gets there. */
+FF_INLINE uint8_t ff_pack_byte(const uint8_t *ok) {
+    return (uint8_t)(ff_load_le64(ok) * 0x0102040810204080u >> 56);
 }
 
-/* A value that is not valid is zero, so that equal rows are equal bytes. `at`, where
- * the first row goes, is a multiple of a chunk; `valid` is NULL where nothing is ever
- * null. */
+/* Write n validity bits, least significant first; bits behind the n-th become zero. */
+static inline void ff_pack_bits(const uint8_t *ok, size_t n, uint8_t *bits) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) bits[i / 8] = ff_pack_byte(ok + i);
+    if (i == n) return;
+    uint8_t last[8] = {0};
+    memcpy(last, ok + i, n - i);
+    bits[i / 8] = ff_pack_byte(last);
+}
+
+/* A value that is not valid is zero, so that equal rows are equal bytes. `at`, where the
+ * first row goes, is a multiple of a chunk; `valid` is NULL where nothing is ever null. */
 #define X(name, c_type, arrow, dict, is_nullable, is_valid, value)          \
     static void ff_fill_row_##name(const ff_row *rows, size_t n, void *out, \
                                    uint8_t *valid, size_t at) {             \
-        static const c_type nothing;                                        \
+        const c_type nothing = {0};                                         \
         c_type *values = (c_type *)out + at;                                \
-        bool ok[FF_CHUNK_ROWS];                                             \
+        uint8_t ok[FF_CHUNK_ROWS];                                          \
         for (size_t i = 0; i < n; i++) {                                    \
             const ff_row *r = &rows[i];                                     \
-            ok[i] = (is_valid);                                             \
-            values[i] = nothing;                                            \
-            if (ok[i]) values[i] = value;                                   \
+            bool is_real = (is_valid);                                      \
+            ok[i] = is_real;                                                \
+            values[i] = is_real ? value : nothing;                \
         }                                                                   \
         if (valid != NULL) ff_pack_bits(ok, n, valid + at / 8);             \
     }

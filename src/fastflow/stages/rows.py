@@ -11,7 +11,6 @@ import pyarrow as pa
 from fastflow import _core, _tally
 from fastflow.arena import Layout, string_array
 from fastflow.schema import arrow_type, row_schema
-from fastflow.stages.spill import Memory
 
 #: Rows of a batch, unless fewer are wanted.
 BATCH_ROWS = 1 << 18
@@ -31,8 +30,6 @@ class HourlyRows:
     runs : sequence of _tally.Run
     country_codes : sequence of str
         By country number; the first is that of none.
-    memory : Memory
-        Where the runs were kept.
     sensor, input_id : str
         The same in all rows.
     """
@@ -41,13 +38,11 @@ class HourlyRows:
         self,
         runs: Sequence[_tally.Run],
         country_codes: Sequence[str],
-        memory: Memory,
         sensor: str,
         input_id: str,
     ) -> None:
         self._runs = list(runs)
         self._country_codes = country_codes
-        self._memory = memory
         self._constants = {"sensor": sensor, "input": input_id, "tool": None}
 
     @property
@@ -65,8 +60,7 @@ class HourlyRows:
 
     def close(self) -> None:
         """Let go of the runs; their memory may be taken by others."""
-        runs, self._runs = self._runs, []
-        self._memory.give_back(sum(run.n_cells for run in runs if not run.is_spilled))
+        self._runs = []
 
 
 class RowReader:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import weakref
 from typing import BinaryIO, cast
 
+from fastflow import _tally
 from fastflow.errors import FastflowError
 
 #: Cells of runs that are kept in memory before one is spilled.
@@ -86,17 +88,22 @@ class Memory:
     ) -> None:
         self.spill = Spill(directory)
         self._n_left = max_cells
-        self._lock = threading.Lock()
+        # A finalizer may run while this thread is inside.
+        self._lock = threading.RLock()
 
     def take(self, n_cells: int) -> bool:
-        """Return whether n cells may be kept in memory; if so, they are."""
+        """Return whether n cells may be kept in memory; if so, they are counted."""
         with self._lock:
             if n_cells > self._n_left:
                 return False
             self._n_left -= n_cells
             return True
 
-    def give_back(self, n_cells: int) -> None:
-        """Forget about n cells that were taken."""
+    def keep(self, run: _tally.Run, n_taken: int) -> None:
+        """Count a run for which n cells were taken as long as somebody holds it."""
+        self._give_back(n_taken - run.n_cells)
+        weakref.finalize(run, self._give_back, run.n_cells).atexit = False
+
+    def _give_back(self, n_cells: int) -> None:
         with self._lock:
             self._n_left += n_cells

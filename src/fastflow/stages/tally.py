@@ -88,8 +88,7 @@ class HourlyTally:
 
     def rows(self, sensor: str, input_id: str) -> HourlyRows:
         """Return the rows of all that was counted, and begin anew."""
-        runs, codes = self.take_runs(), self._table.codes
-        return HourlyRows(runs, codes, self._memory, sensor, input_id)
+        return HourlyRows(self.take_runs(), self._table.codes, sensor, input_id)
 
     def _empty(self) -> None:
         """Turn the arena's cells into a run."""
@@ -101,7 +100,7 @@ class HourlyTally:
         except OSError as error:
             raise self._memory.spill.error(error) from error
         if is_kept:
-            self._memory.give_back(n_cells - run.n_cells)
+            self._memory.keep(run, n_cells)
         self._runs.append(run)
 
     def _countries(self) -> npt.NDArray[np.uint16]:

@@ -58,6 +58,8 @@ typedef struct ff_tally {
     size_t horizon; /* the index may find only cells of higher numbers */
     uint64_t horizon_hour;
     uint64_t seed;
+    uint64_t (*clock_ns)(void); /* the caller's, or NULL */
+    uint64_t add_ns;            /* of ff_tally_scan: what ff_tally_add took by it */
     ff_cell pending[FF_CHUNK_ROWS]; /* one for each counted view of the chunk */
     uint64_t hashes[FF_CHUNK_ROWS];
 } ff_tally;
@@ -269,7 +271,10 @@ static inline enum ff_outcome ff_tally_scan(ff_tally *tally, ff_scan *scan,
         }
         outcome = ff_scan_chunk(scan, &s, FF_CHUNK_ROWS);
         ff_scan_finish_views(scan);
+        uint64_t begin_ns = tally->clock_ns ? tally->clock_ns() : 0;
         ff_tally_add(tally, scan->views, scan->n_views);
+        if (FF_UNLIKELY(tally->clock_ns != NULL))
+            tally->add_ns += tally->clock_ns() - begin_ns;
     } while (outcome == FF_FULL);
     *consumed = n - s.n;
     return outcome;

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastflow import _core, _tally
+from fastflow.phases import NO_PHASES, Phases
 from fastflow.stages.rows import HourlyRows
 from fastflow.stages.spill import Memory
 
@@ -41,6 +42,8 @@ class HourlyTally:
         Where runs are kept; None: a budget of its own.
     arena_cells : int
         Cells that are counted into before they are sorted. No result depends on it.
+    phases : Phases
+        Where the time is noted that this takes.
     """
 
     def __init__(
@@ -49,13 +52,17 @@ class HourlyTally:
         *,
         memory: Memory | None = None,
         arena_cells: int = ARENA_CELLS,
+        phases: Phases = NO_PHASES,
     ) -> None:
         # Seeded anew in each process, so that nobody can prepare colliding keys.
         seed = int.from_bytes(os.urandom(8))
         self.lexicon = _core.Lexicon(seed)
         self._table = country_table
         self._memory = Memory() if memory is None else memory
-        self._tally = _tally.Tally(self.lexicon, seed, arena_cells)
+        self._phases = phases
+        self._tally = _tally.Tally(
+            self.lexicon, seed, arena_cells, is_timed=phases is not NO_PHASES
+        )
         self._runs: list[_tally.Run] = []
 
     def add(self, reader: Reader) -> None:
@@ -67,11 +74,18 @@ class HourlyTally:
             Memory is used up, and cells cannot be put aside on disk.
         """
         for block in reader.blocks():
-            n_done = self._tally.add(reader.scanner, block)
+            n_done = self._add(reader, block)
             while self._tally.is_full():
                 self._empty()
-                n_done += self._tally.add(reader.scanner, block[n_done:])
+                n_done += self._add(reader, block[n_done:])
             reader.use_up(n_done)
+
+    def _add(self, reader: Reader, block: memoryview) -> int:
+        before = self._tally.counting_seconds
+        with self._phases.phase("scan"):
+            n_done = self._tally.add(reader.scanner, block)
+        self._phases.move(self._tally.counting_seconds - before, "scan", "tally")
+        return n_done
 
     def merge(self, other: HourlyTally) -> None:
         """Take over everything that another tally has counted."""
@@ -93,10 +107,13 @@ class HourlyTally:
     def _empty(self) -> None:
         """Turn the arena's cells into a run."""
         n_cells = self._tally.n_cells
+        with self._phases.phase("stages"):
+            countries = self._countries()
         is_kept = self._memory.take(n_cells)
         spill = None if is_kept else self._memory.spill
         try:
-            run = self._tally.empty(self._countries().data, spill)
+            with self._phases.phase("tally"):
+                run = self._tally.empty(countries.data, spill)
         except OSError as error:
             raise self._memory.spill.error(error) from error
         if is_kept:

@@ -59,6 +59,7 @@ cdef extern from "fastflow/ff_capture.h" nogil:
         FF_FORMAT_none
         FF_FORMAT_pcap
         FF_FORMAT_pcapng
+        FF_PCAP_HEADER_BYTES
     const char *ff_format_names[]
     ctypedef struct ff_pcap:
         uint16_t version_major
@@ -149,12 +150,14 @@ cdef extern from "fastflow/ff_scan.h" nogil:
         FF_NEED_BYTES
         FF_FULL
         FF_NEED_ROOM
+        FF_AT_LIMIT
         FF_FAULTED
     ctypedef struct ff_scan:
         ff_capture capture
         bint is_open
         ff_fault fault
         uint64_t consumed_bytes
+        uint64_t limit_bytes
         uint64_t n_records
         uint32_t links
         uint16_t unsupported_linktype
@@ -170,11 +173,23 @@ cdef extern from "fastflow/ff_scan.h" nogil:
         ff_bpf filters[]
         ff_lexicon *lexicon
     uint64_t ff_scan_offset(const ff_scan *scan) noexcept
+    bint ff_scan_is_at_limit(const ff_scan *scan) noexcept
     ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t n) noexcept
     ff_fault ff_scan_end(ff_scan *scan, size_t n) noexcept
     ff_outcome ff_scan_columns(
         ff_scan *scan, const uint8_t *p, size_t n, ff_columns *cols, size_t *consumed
     ) noexcept
+
+cdef extern from "fastflow/ff_sync.h" nogil:
+    uint32_t ff_sync_sec(const ff_pcap *f, const uint8_t *p) noexcept
+    size_t ff_sync_find(const ff_pcap *f, uint32_t near_sec, ff_span s) noexcept
+
+cdef extern from "fastflow/ff_part.h" nogil:
+    bint ff_scan_can_part(const ff_scan *scan) noexcept
+    void ff_scan_begin_part(
+        ff_scan *part, const ff_scan *opened, uint64_t offset_bytes
+    ) noexcept
+    void ff_scan_join(ff_scan *scan, const ff_scan *part) noexcept
 
 cdef extern from "fastflow/ff_tally.h" nogil:
     ctypedef struct ff_cell:

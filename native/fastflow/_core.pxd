@@ -1,6 +1,8 @@
 # What other modules of native/ may use of this one.
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 
+from libc.stdint cimport uint32_t
+
 from fastflow._c cimport (
     FF_DICT_none,
     ff_columns,
@@ -23,6 +25,7 @@ cdef class Scanner:
     cdef readonly Lexicon lexicon
     cdef object filter  # keeps what `scan.filters` point into
     cdef object arena  # keeps what `columns` points into
+    cdef uint32_t near_sec  # of the capture's first record, if it is a classic pcap
     cdef bint make_room(self) noexcept nogil
     cdef int check_open(self) except -1
 

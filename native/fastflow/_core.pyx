@@ -30,6 +30,7 @@ from fastflow._c cimport (
     FF_N_TRAFFICS,
     FF_N_TUNNELS,
     FF_NEED_ROOM,
+    FF_PCAP_HEADER_BYTES,
     FF_PCAPNG_INTERFACES_MAX,
     FF_REASON_STATES,
     FF_REASON_counted,
@@ -54,11 +55,17 @@ from fastflow._c cimport (
     ff_outcome,
     ff_reason_names,
     ff_scan,
+    ff_scan_begin_part,
+    ff_scan_can_part,
     ff_scan_columns,
     ff_scan_end,
+    ff_scan_is_at_limit,
+    ff_scan_join,
     ff_scan_offset,
     ff_scan_open,
     ff_state_names,
+    ff_sync_find,
+    ff_sync_sec,
     ff_traffic_names,
     ff_tunnels,
 )
@@ -303,6 +310,45 @@ cdef class Scanner:
         """Read the file header from a capture's first bytes, all if they are few."""
         cdef const uint8_t *p = &head[0] if head.shape[0] else NULL
         ff_scan_open(self.scan, p, head.shape[0])
+        if self.can_part and head.shape[0] >= FF_PCAP_HEADER_BYTES + 4:
+            self.near_sec = ff_sync_sec(
+                &self.scan.capture.pcap, p + FF_PCAP_HEADER_BYTES
+            )
+
+    def part(self, Lexicon lexicon not None, uint64_t offset_bytes):
+        """Return a scanner that begins at an offset of this one's classic pcap.
+
+        What it finds is taken in with `join`, once this one has come to its beginning.
+        """
+        if not self.can_part:
+            raise InternalError("only a classic pcap is scanned in parts")
+        part = Scanner(
+            lexicon,
+            self.scan.ts_min_ns,
+            self.scan.ts_end_ns,
+            filter=self.filter,
+            decap=self.scan.decap,
+        )
+        ff_scan_begin_part(part.scan, self.scan, offset_bytes)
+        return part
+
+    def join(self, Scanner part not None, uint64_t begin_bytes):
+        """Take in what a part has found that began where this scanner has ended."""
+        if begin_bytes != self.scan.consumed_bytes or self.fault is not None:
+            raise InternalError("a part does not begin where the one before ends")
+        ff_scan_join(self.scan, part.scan)
+
+    def find_record(self, const uint8_t[::1] block not None):
+        """Guess where the first record in a block of a classic pcap begins; or None."""
+        cdef size_t n = block.shape[0], at
+        cdef ff_span s
+        s.p = &block[0] if n else NULL
+        s.n = n
+        if not self.can_part:
+            raise InternalError("only a classic pcap is scanned in parts")
+        with nogil:
+            at = ff_sync_find(&self.scan.capture.pcap, self.near_sec, s)
+        return at if at < n else None
 
     def bind(self, uint8_t[::1] arena not None, dict values, dict valid, size_t rows):
         """Name the memory that the next `rows` packets are decoded into.
@@ -385,6 +431,25 @@ cdef class Scanner:
         if not self.scan.is_open:
             raise InternalError("blocks were read before the file header")
         return 0
+
+    @property
+    def can_part(self):
+        """Whether it is a classic pcap, in which records can be found anywhere."""
+        return ff_scan_can_part(self.scan)
+
+    @property
+    def limit_bytes(self):
+        """Records that begin at this offset or behind are left alone."""
+        return self.scan.limit_bytes
+
+    @limit_bytes.setter
+    def limit_bytes(self, uint64_t limit_bytes):
+        self.scan.limit_bytes = limit_bytes
+
+    @property
+    def is_at_limit(self):
+        """Whether what comes next begins at the limit or behind."""
+        return ff_scan_is_at_limit(self.scan)
 
     @property
     def fault(self):

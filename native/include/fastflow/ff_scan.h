@@ -21,6 +21,7 @@ enum ff_outcome {
     FF_NEED_BYTES, /* every whole record of the block was taken */
     FF_FULL,       /* the columns are full */
     FF_NEED_ROOM,  /* a dictionary, the interfaces or the cells must grow first */
+    FF_AT_LIMIT,   /* the next record begins at or behind ff_scan.limit_bytes */
     FF_FAULTED     /* the capture is damaged here: see ff_scan.fault */
 };
 
@@ -29,6 +30,7 @@ typedef struct ff_scan {
     bool is_open;
     enum ff_fault fault;
     uint64_t consumed_bytes; /* from the capture's beginning */
+    uint64_t limit_bytes;    /* records that begin here or behind are left alone */
     uint64_t n_records;
     uint64_t reasons[FF_N_REASONS]; /* records by enum ff_reason; they add up to n */
     uint64_t flags[FF_N_FLAGS];
@@ -60,6 +62,7 @@ static inline enum ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t
     if (c->format == FF_FORMAT_pcap) scan->links = (uint32_t)1 << c->pcap.on.link;
     if (c->format == FF_FORMAT_snoop) scan->links = (uint32_t)1 << c->snoop.on.link;
     scan->consumed_bytes = header_bytes;
+    scan->limit_bytes = UINT64_MAX;
     scan->is_open = true;
     return FF_FAULT_none;
 }
@@ -196,6 +199,17 @@ static inline enum ff_variety ff_scan_variety(const ff_scan *scan) {
     return is_plain ? FF_PLAIN_RECORDS : FF_PCAP_RECORDS;
 }
 
+static inline bool ff_scan_is_at_limit(const ff_scan *scan) {
+    return scan->consumed_bytes >= scan->limit_bytes;
+}
+
+/* How few bytes of a block of n are left where the limit is met; none: -1. */
+static inline ptrdiff_t ff_scan_left_at_limit(const ff_scan *scan, size_t n) {
+    if (ff_scan_is_at_limit(scan)) return (ptrdiff_t)n;
+    uint64_t room = scan->limit_bytes - scan->consumed_bytes;
+    return room > n ? -1 : (ptrdiff_t)(n - room);
+}
+
 /* Take records from *s into at most max_rows views; *s then begins at the next record.
  * Every turn uses up at least a byte. */
 FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_rows,
@@ -203,10 +217,15 @@ FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_
     const uint8_t *begin = s->p;
     ff_capture *c = &scan->capture;
     ff_pcap pcap = c->pcap; /* a copy of its own cannot be changed by what is written */
+    ptrdiff_t left = ff_scan_left_at_limit(scan, s->n);
     size_t n = 0, n_records = 0;
     enum ff_outcome outcome = FF_FULL;
     if (variety == FF_PLAIN_RECORDS) ff_pcap_be_plain(&pcap);
     while (n < max_rows) {
+        if (FF_UNLIKELY((ptrdiff_t)s->n <= left)) {
+            outcome = FF_AT_LIMIT;
+            break;
+        }
         ff_record r;
         enum ff_step step = variety == FF_ANY_RECORDS
                                 ? ff_capture_next(c, *s, scan->flags, &r)

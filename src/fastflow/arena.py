@@ -6,10 +6,13 @@ become the columns, which keep it alive.
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 _ALIGNMENT_BYTES = 64
@@ -27,6 +30,43 @@ class Column:
     width_bytes: int
     value_off: int
     valid_off: int | None
+
+
+class Arenas:
+    """Arenas of one size; each is used again once Arrow has let go of it.
+
+    New memory costs a page fault for each of its pages, which takes longer than filling
+    them. Used by several threads at once.
+
+    Parameters
+    ----------
+    size_bytes : int
+    n_kept : int
+        The most that wait to be used again.
+    """
+
+    def __init__(self, size_bytes: int, n_kept: int) -> None:
+        self._size_bytes = size_bytes
+        self._free: deque[npt.NDArray[np.uint8]] = deque(maxlen=n_kept)
+
+    def take(self) -> npt.NDArray[np.uint8]:
+        """Return an arena, with whatever it holds."""
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = np.empty(self._size_bytes, np.uint8)
+        arena = memory.view()  # lives as long as somebody holds a slice of it
+        weakref.finalize(arena, _give_back, weakref.ref(self), memory).atexit = False
+        return arena
+
+    def give_back(self, memory: npt.NDArray[np.uint8]) -> None:
+        """Keep memory that nobody uses any more."""
+        self._free.append(memory)
+
+
+def _give_back(arenas: weakref.ref[Arenas], memory: npt.NDArray[np.uint8]) -> None:
+    if (owner := arenas()) is not None:
+        owner.give_back(memory)
 
 
 class Layout:
@@ -58,9 +98,15 @@ class Layout:
         self.size_bytes += n_lines * _ALIGNMENT_BYTES + _STAGGER_BYTES
         return offset
 
-    def allocate(self) -> tuple[pa.Buffer, memoryview]:
-        """Return a new arena, validity bits zeroed, and its writable bytes."""
-        arena = pa.allocate_buffer(self.size_bytes)
+    def allocate(self, arenas: Arenas | None = None) -> tuple[pa.Buffer, memoryview]:
+        """Return an arena, validity bits zeroed, and its writable bytes.
+
+        A new one, or one of `arenas`, which are of this layout's size.
+        """
+        if arenas is None:
+            arena = pa.allocate_buffer(self.size_bytes)
+        else:
+            arena = pa.py_buffer(arenas.take())
         view = memoryview(arena).cast("B")
         n_valid_bytes = (self.rows + 7) // 8
         for offset in self.valid.values():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
 from fastflow import _core
-from fastflow.arena import Layout, string_array
+from fastflow.arena import Arenas, Layout, string_array
 from fastflow.filters import PacketFilter, compile_filter
 from fastflow.outcome import ScanStats, capture_error
 from fastflow.reader import (
@@ -19,6 +19,7 @@ from fastflow.reader import (
     Decoding,
     Progress,
     Reader,
+    new_lexicon,
     tunnels,
 )
 from fastflow.schema import (
@@ -30,6 +31,7 @@ from fastflow.schema import (
 )
 from fastflow.sources.blocks import BLOCK_BYTES
 from fastflow.sources.stream import open_stream
+from fastflow.split import PART_BYTES, core_count, in_parts
 
 if TYPE_CHECKING:
     from fastflow.stages.country import CountryTable
@@ -39,6 +41,9 @@ BATCH_ROWS = 1 << 16
 
 #: Entries after which a batch's dictionaries begin anew.
 _DICTIONARY_ENTRIES = 1 << 16
+
+#: No packet of any format takes less of a file.
+RECORD_MIN_BYTES = 16
 
 #: A batch that fills less than this part of its arena is copied out of it.
 _SPARSE = 8
@@ -67,6 +72,8 @@ class Scan:
         country_table: CountryTable | None,
         batch_rows: int,
         block_bytes: int,
+        part_bytes: int,
+        workers: int,
         strict: bool,
         progress: Progress | None,
     ) -> None:
@@ -78,6 +85,8 @@ class Scan:
         self._country_table = country_table
         self._batch_rows = batch_rows
         self._block_bytes = block_bytes
+        self._part_bytes = part_bytes
+        self._workers = workers
         self._strict = strict
         self._progress = progress
 
@@ -85,19 +94,30 @@ class Scan:
         """Yield record batches of 1 to batch_rows packets."""
         reader = Reader(
             open_stream(self._source),
-            _core.Lexicon(seed=int.from_bytes(os.urandom(8))),
+            new_lexicon(),
             decoding=self._decoding,
             block_bytes=self._block_bytes,
             progress=self._progress,
         )
         with reader:
             if reader.open() is None:
-                batches = _Batches(reader, self._native_columns(), self._batch_rows)
-                for batch in batches:
-                    yield self._finish(batch)
+                yield from self._batches(reader)
             self.stats = reader.stats()
         if self._strict and self.stats.reason is not None:
             raise capture_error(str(self._source), self.stats)
+
+    def _batches(self, reader: Reader) -> Iterator[pa.RecordBatch]:
+        rows = self._batch_rows
+        if reader.stream.size_bytes is not None:
+            # No more rows than the file holds: a small capture takes little memory.
+            rows = min(rows, reader.stream.size_bytes // RECORD_MIN_BYTES + 1)
+        batches = _Batches(self._native_columns(), rows, self._workers)
+        finish = self._finisher()
+
+        def work(part: Reader) -> Iterator[pa.RecordBatch]:
+            return map(finish, batches.of_part(part))
+
+        return in_parts(reader, work, self._workers, self._part_bytes)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return an Arrow C stream over a fresh iteration."""
@@ -110,41 +130,65 @@ class Scan:
             columns += [name for name in ("src", "ip_version") if name not in columns]
         return columns
 
-    def _finish(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _finisher(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        """Return what is done to batches of native columns; any thread may do it."""
         if COUNTRY.name not in self.columns:
-            return batch
+            return lambda batch: batch
         from fastflow.stages.country import add_country, load_country_table
 
         if self._country_table is None:
             self._country_table = load_country_table()
-        return add_country(batch, self._country_table).select(list(self.columns))
+        table, columns = self._country_table, list(self.columns)
+        return lambda batch: add_country(batch, table).select(columns)
 
 
 class _Batches:
-    """Record batches out of a reader whose file header has been read."""
+    """What all batches of a scan share; used by several threads at once."""
 
-    def __init__(self, reader: Reader, columns: Sequence[str], rows: int) -> None:
-        self._reader = reader
-        self._lexicon = reader.scanner.lexicon
-        self._schema = packet_schema(columns)
-        self._numbers = [list(FIELDS).index(name) for name in columns]
+    def __init__(self, columns: Sequence[str], rows: int, workers: int) -> None:
+        self.schema = packet_schema(columns)
+        self.types = self.schema.types
         fields = [FIELDS[name] for name in columns]
-        self._dictionary_of = [f["dictionary"] for f in fields]
-        self._layout = Layout(
+        self.dictionary_of = [f["dictionary"] for f in fields]
+        self.layout = Layout(
             [(f["name"], f["width_bytes"], f["layer"] or None) for f in fields], rows
         )
-        self._texts: dict[str, pa.Array] = {
+        numbers = [list(FIELDS).index(name) for name in columns]
+        self.values = {
+            number: column.value_off
+            for number, column in zip(numbers, self.layout.columns, strict=True)
+        }
+        self.valid: dict[Any, int] = dict(self.layout.valid)
+        self.texts: dict[str, pa.Array] = {
             "states": pa.array([name for name, _, _ in _core.STATES]),
             "traffics": pa.array(_core.TRAFFICS),
         }
+        self.arenas = Arenas(self.layout.size_bytes, 2 * workers + 1)
+
+    def of_part(self, reader: Reader) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of a part; see `split.Work`."""
+        return iter(_PartBatches(self, reader))
+
+
+class _PartBatches:
+    """Record batches out of a part; its dictionaries begin anew."""
+
+    def __init__(self, shared: _Batches, reader: Reader) -> None:
+        self._shared = shared
+        self._layout = shared.layout
+        self._reader = reader
+        self._scanner = reader.scanner
+        self._lexicon = reader.scanner.lexicon
+        self._texts: dict[str, pa.Array] = {}
         self._n_rows = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
+        self._clear()
         self._begin()
         for block in self._reader.blocks():
             n_done = 0
             while True:
-                consumed, self._n_rows = self._reader.scanner.read(block[n_done:])
+                consumed, self._n_rows = self._scanner.read(block[n_done:])
                 n_done += consumed
                 if self._n_rows < self._layout.rows:
                     break
@@ -158,25 +202,28 @@ class _Batches:
         if self._n_rows:
             yield self._end()
 
+    def _clear(self) -> None:
+        self._lexicon.clear()
+        self._texts = dict(self._shared.texts)
+
     def _begin(self) -> None:
         sizes = [self._lexicon.size(name) for name in ("kinds", "signatures")]
         if max(sizes) > _DICTIONARY_ENTRIES:
-            self._lexicon.clear()
-        self._arena, view = self._layout.allocate()
-        values = {
-            number: column.value_off
-            for number, column in zip(self._numbers, self._layout.columns, strict=True)
-        }
-        valid: dict[Any, int] = dict(self._layout.valid)
-        self._reader.scanner.bind(view, values, valid, self._layout.rows)
+            self._clear()
+        shared = self._shared
+        self._arena, view = self._layout.allocate(shared.arenas)
+        self._scanner.bind(view, shared.values, shared.valid, self._layout.rows)
         self._n_rows = 0
 
     def _end(self) -> pa.RecordBatch:
-        dictionaries = [name and self._dictionary(name) for name in self._dictionary_of]
+        shared = self._shared
+        dictionaries = [
+            name and self._dictionary(name) for name in shared.dictionary_of
+        ]
         arrays = self._layout.wrap(
-            self._arena, self._n_rows, self._schema.types, dictionaries
+            self._arena, self._n_rows, shared.types, dictionaries
         )
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        batch = pa.RecordBatch.from_arrays(arrays, schema=shared.schema)
         if self._n_rows < self._layout.rows // _SPARSE:
             # A few rows must not keep a whole arena alive.
             batch = batch.take(pa.array(range(self._n_rows), pa.int32()))
@@ -200,6 +247,7 @@ def scan(
     country_table: CountryTable | None = None,
     batch_rows: int = BATCH_ROWS,
     block_bytes: int = BLOCK_BYTES,
+    workers: int | None = None,
     strict: bool = True,
     progress: Progress | None = None,
 ) -> Scan:
@@ -224,6 +272,9 @@ def scan(
         Largest number of packets in a batch.
     block_bytes : int
         Bytes read at a time. No result depends on it.
+    workers : int or None
+        Threads that decode, where the file can be split: a plain pcap of some size.
+        None: one for each core; 1: the calling thread. No result depends on it.
     strict : bool
         Raise once every packet before the damage has been yielded; otherwise end
         quietly, and `stats` tells.
@@ -247,9 +298,16 @@ def scan(
     Notes
     -----
     A damaged packet is a row whose `status` says what is wrong, never an error.
+
+    A batch ends at `batch_rows` packets, at the first packet that begins in the next 8
+    MiB of the capture (decompressed), and where a pipe pauses. Dictionaries begin anew
+    with each 8 MiB, and where they have grown beyond 65,536 entries. So the same bytes
+    give the same batches, compressed or not, whatever the number of workers.
     """
     if batch_rows < 1:
         raise ValueError("a batch has at least one row")
+    if workers is not None and workers < 1:
+        raise ValueError("there is at least one worker")
     return Scan(
         source,
         DEFAULT_COLUMNS if columns is None else tuple(columns),
@@ -260,6 +318,8 @@ def scan(
         country_table=country_table,
         batch_rows=batch_rows,
         block_bytes=block_bytes,
+        part_bytes=PART_BYTES,
+        workers=workers or core_count(),
         strict=strict,
         progress=progress,
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from threading import Event
 from typing import Self
 
 from fastflow import _core
-from fastflow.errors import ConfigError
+from fastflow.errors import ConfigError, InternalError
 from fastflow.filters import PacketFilter
 from fastflow.outcome import ScanStats, reason_of, status_of
 from fastflow.sources.blocks import BLOCK_BYTES, Blocks
+from fastflow.sources.part import FilePart
 from fastflow.sources.stream import ByteStream
 
 #: 1990-01-01 <= time < 2100-01-01, nanoseconds since 1970 UTC.
@@ -19,6 +22,9 @@ PLAUSIBLE_NS = (631_152_000 * 10**9, 4_102_444_800 * 10**9)
 #: How far a damaged capture is read on behind the damage: what a few compressed bytes
 #: unpack to may have no end. More than is ever read ahead.
 READ_ON_BYTES = 1 << 24
+
+#: How far the first record of a part is looked for: further than a record is long.
+_GUESS_BYTES = 1 << 19
 
 #: Takes a number of bytes read since the last call.
 Progress = Callable[[int], None]
@@ -54,6 +60,11 @@ class Decoding:
 DEFAULT_DECODING = Decoding()
 
 
+def new_lexicon() -> _core.Lexicon:
+    """Return an empty lexicon, seeded so that nobody can prepare colliding keys."""
+    return _core.Lexicon(seed=int.from_bytes(os.urandom(8)))
+
+
 def tunnels(names: Iterable[str]) -> tuple[str, ...]:
     """Return kinds of tunnels, each once, in their fixed order; `all` is every one.
 
@@ -70,6 +81,28 @@ def tunnels(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in TUNNELS if name in wanted or "all" in wanted)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a reader has found in a part of a capture.
+
+    Attributes
+    ----------
+    begin_bytes : int
+        Where it began.
+    scanner : _core.Scanner
+        With the statistics, and where the part ends.
+    has_ended : bool
+        The capture ends with it.
+    end_bytes : int or None
+        Where the file ends, if that was met.
+    """
+
+    begin_bytes: int
+    scanner: _core.Scanner
+    has_ended: bool
+    end_bytes: int | None
+
+
 class Reader:
     """Drives a native scanner over the blocks of one stream, which it closes.
 
@@ -84,6 +117,14 @@ class Reader:
         Called with each run of new decompressed bytes, a memoryview valid meanwhile.
     progress : callable or None
         Called with the number of bytes read from the file since the last call.
+    reads_ahead : bool
+        Let a thread read ahead, where that does not keep it waiting.
+
+    Attributes
+    ----------
+    scanner : _core.Scanner
+    has_ended : bool
+        Whether the end of the capture has been met.
     """
 
     def __init__(
@@ -95,7 +136,11 @@ class Reader:
         block_bytes: int = BLOCK_BYTES,
         on_bytes: Callable[[memoryview], object] | None = None,
         progress: Progress | None = None,
+        reads_ahead: bool = True,
     ) -> None:
+        self.decoding = decoding
+        self.block_bytes = block_bytes
+        self.has_ended = False
         self.scanner = _core.Scanner(
             lexicon,
             *decoding.plausible_ns,
@@ -103,9 +148,14 @@ class Reader:
             decap=decoding.tunnel_bits,
         )
         self.stream = stream
-        self._filter = decoding.filter
-        self._blocks = Blocks(stream, block_bytes, _core.RECORD_MAX_BYTES, on_bytes)
-        self._is_at_end = False
+        self._blocks = Blocks(
+            stream,
+            block_bytes,
+            _core.RECORD_MAX_BYTES,
+            on_bytes,
+            reads_ahead=reads_ahead,
+        )
+        self._end_bytes: int | None = None  # where the stream ended
         self._progress = progress
         self._n_reported_bytes = 0
 
@@ -130,19 +180,30 @@ class Reader:
     def blocks(self) -> Iterator[memoryview]:
         """Yield what is there, then each time with more bytes, until the end.
 
+        Or until the scanner's limit; once that is raised, the next call goes on there.
         The consumer says with `use_up` how much of a block it has taken. The end of
         the records, a fault of theirs and a fault of the stream are told apart by
         `stats`.
         """
-        while self.scanner.fault is None:
+        scanner = self.scanner
+        while not self.has_ended and not scanner.is_at_limit:
             yield self._blocks.view
-            if self.scanner.fault is None and not self._read():
-                self.scanner.end(len(self._blocks.view))
-                return
+            if scanner.fault is not None:
+                self.has_ended = True
+            elif not scanner.is_at_limit and not self._read():
+                scanner.end(len(self._blocks.view))
+                self.has_ended = True
 
     def use_up(self, n_bytes: int) -> None:
         """Drop the first n bytes of the block."""
         self._blocks.use_up(n_bytes)
+
+    def join(self, found: Found) -> None:
+        """Take in what was found in a part that begins where this reader has ended."""
+        self.scanner.join(found.scanner, found.begin_bytes)
+        self.has_ended = found.has_ended
+        self._end_bytes = found.end_bytes
+        self.report(found.end_bytes or self.scanner.consumed_bytes)
 
     def read_on(self, until_bytes: int) -> None:
         """Read on, for the sake of `on_bytes` alone, at least so far."""
@@ -152,19 +213,23 @@ class Reader:
             blocks.use_up(len(blocks.view))
 
     def _read(self) -> bool:
-        self._is_at_end = self._is_at_end or not self._blocks.read()
-        if self._progress is not None:
-            n_read_bytes = self.stream.n_read_bytes
+        if self._end_bytes is None and not self._blocks.read():
+            self._end_bytes = self._blocks.n_bytes
+        self.report(self.stream.n_read_bytes)
+        return self._end_bytes is None
+
+    def report(self, n_read_bytes: int) -> None:
+        """Tell `progress` that so many bytes have been read of the file."""
+        if self._progress is not None and n_read_bytes > self._n_reported_bytes:
             self._progress(n_read_bytes - self._n_reported_bytes)
             self._n_reported_bytes = n_read_bytes
-        return not self._is_at_end
 
     def stats(self) -> ScanStats:
         """Return what became of the capture so far."""
         scanner = self.scanner
         reason = reason_of(scanner, self.stream.fault)
         offset = scanner.offset_bytes
-        size = self._blocks.n_bytes if self._is_at_end else self.stream.size_bytes
+        size = self.stream.size_bytes if self._end_bytes is None else self._end_bytes
         return ScanStats(
             status=status_of(reason, offset, is_of_stream=reason != scanner.fault),
             reason=reason,
@@ -187,6 +252,66 @@ class Reader:
         linktype = self.scanner.header.get("linktype")
         if reason == "unsupported_linktype":
             return None if linktype is None else str(linktype)
-        if reason == "filter_linktype" and self._filter and linktype is not None:
-            return self._filter.errors.get(linktype)
+        if reason == "filter_linktype" and linktype is not None:
+            used = self.decoding.filter
+            return None if used is None else used.errors.get(linktype)
         return None
+
+
+class PartReader(Reader):
+    """Reads one part after the other of a classic pcap in a regular file.
+
+    Parameters
+    ----------
+    whole : Reader
+        Of that file; it has read the file header. Others may read beside it.
+    stop : Event
+        Makes reading raise `Abandoned`.
+    """
+
+    def __init__(self, whole: Reader, stop: Event) -> None:
+        if whole.stream.fd is None:
+            raise InternalError("parts are read of regular files only")
+        self._file = FilePart(whole.stream.fd, stop)
+        super().__init__(
+            self._file,
+            new_lexicon(),
+            decoding=whole.decoding,
+            block_bytes=whole.block_bytes,
+            reads_ahead=False,
+        )
+        self._whole = whole
+        self._begin_bytes = 0
+
+    def begin(self, offset: int, limit: int) -> None:
+        """Go on with the records from an offset up to a limit."""
+        self._seek(offset, limit)
+        self._begin(offset, limit)
+
+    def begin_by_guess(self, offset: int, limit: int) -> bool:
+        """Begin with the first record behind an offset; False if none is seen."""
+        self._seek(offset, limit)
+        while len(self._blocks.view) < _GUESS_BYTES and self._read():
+            pass
+        at = self._whole.scanner.find_record(self._blocks.view[:_GUESS_BYTES])
+        if at is None:
+            return False
+        self.use_up(at)
+        self._begin(offset + at, limit)
+        return True
+
+    def found(self) -> Found:
+        """Return what has been found since the part was begun."""
+        return Found(self._begin_bytes, self.scanner, self.has_ended, self._end_bytes)
+
+    def _seek(self, offset: int, limit: int) -> None:
+        self._file.seek(offset, limit)
+        self._blocks.restart(offset)
+        self.has_ended = False
+        self._end_bytes = None
+
+    def _begin(self, offset: int, limit: int) -> None:
+        # A lexicon of its own: what was made of the part before may refer to its.
+        self.scanner = self._whole.scanner.part(new_lexicon(), offset)
+        self.scanner.limit_bytes = limit
+        self._begin_bytes = offset

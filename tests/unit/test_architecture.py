@@ -24,6 +24,7 @@ LAYERS = (
     ("sources",),
     ("outcome", "packet_text"),
     ("reader",),
+    ("split",),
     ("packets",),
     ("packet_files",),
     ("stages",),

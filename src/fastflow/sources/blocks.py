@@ -37,10 +37,10 @@ class _Buffer:
 
 
 class Blocks:
-    """Two buffers over a stream: one is scanned while the other is filled.
+    """One buffer over a stream, or two: one is scanned while the other is filled.
 
-    A thread reads ahead (and decompresses, and hashes through `on_bytes`) once a whole
-    block has come and the stream cannot keep it waiting.
+    A thread reads ahead (and decompresses, and hashes through `on_bytes`) once two
+    whole blocks have come and the stream cannot keep it waiting.
 
     Parameters
     ----------
@@ -51,11 +51,13 @@ class Blocks:
         The most that a consumer ever leaves over.
     on_bytes : callable or None
         Called with each run of new bytes, a memoryview that is valid meanwhile.
+    reads_ahead : bool
+        Let a thread read ahead at all.
 
     Attributes
     ----------
     n_bytes : int
-        How many bytes the views have shown.
+        Where in the stream the bytes begin that no view has shown.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Blocks:
         block_bytes: int,
         keep_bytes: int,
         on_bytes: Callable[[memoryview], object] | None = None,
+        *,
+        reads_ahead: bool = True,
     ) -> None:
         if block_bytes < 1:
             raise ValueError("a block has at least one byte")
@@ -71,8 +75,8 @@ class Blocks:
         self._stream = stream
         self._on_bytes = on_bytes
         self._block_bytes = block_bytes
-        self._now = _Buffer(keep_bytes, block_bytes)
-        self._next = _Buffer(keep_bytes, block_bytes)
+        self._reads_ahead = reads_ahead and not stream.can_wait
+        self._now = self._next = _Buffer(keep_bytes, block_bytes)
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: Future[int] | None = None
 
@@ -94,19 +98,28 @@ class Blocks:
             The stream cannot be read.
         """
         if self._ahead is None:
-            n_new_bytes = self._fill(self._next)
+            self._now.take_over(self._now.view, 0)
+            n_new_bytes = self._fill(self._now)
+            self._now.end += n_new_bytes
         else:
             n_new_bytes, self._ahead = self._ahead.result(), None
+            self._next.take_over(self._now.view, n_new_bytes)
+            self._now, self._next = self._next, self._now
         self.n_bytes += n_new_bytes
-        self._next.take_over(self._now.view, n_new_bytes)
-        self._now, self._next = self._next, self._now
-        if n_new_bytes == self._block_bytes and not self._stream.can_wait:
+        is_whole = n_new_bytes == self._block_bytes < self.n_bytes
+        if is_whole and self._reads_ahead:
             self._read_ahead()
         return n_new_bytes > 0
+
+    def restart(self, offset: int) -> None:
+        """Begin anew where the stream has been put."""
+        self._now.begin = self._now.end
+        self.n_bytes = offset
 
     def _read_ahead(self) -> None:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "fastflow-read")
+            self._next = _Buffer(self._now.keep_bytes, self._block_bytes)
         self._ahead = self._pool.submit(self._fill, self._next)
 
     def _fill(self, buffer: _Buffer) -> int:

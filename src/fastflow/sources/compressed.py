@@ -166,6 +166,7 @@ class CompressedStream:
         self.compression: str | None = None
         self.can_wait = can_wait
         self.size_bytes: int | None = None
+        self.fd: int | None = None
         self._file = file
         self._is_owned = is_owned
         self._input = _Input(file, head, can_wait)

@@ -29,6 +29,8 @@ class ByteStream(Protocol):
         Bytes taken from the file so far, compressed if it is.
     size_bytes : int or None
         How long the stream is, where that is known beforehand.
+    fd : int or None
+        Of the file, where any part of the stream can be read from it.
     """
 
     fault: str | None
@@ -36,6 +38,7 @@ class ByteStream(Protocol):
     compression: str | None
     can_wait: bool
     size_bytes: int | None
+    fd: int | None
 
     @property
     def n_read_bytes(self) -> int:
@@ -68,7 +71,8 @@ class PlainStream:
         self.can_wait = can_wait
         self.flags: dict[str, int] = {}
         self.n_read_bytes = len(head)
-        self.size_bytes = None if can_wait else os.fstat(file.fileno()).st_size
+        self.fd = None if can_wait else file.fileno()
+        self.size_bytes = None if self.fd is None else os.fstat(self.fd).st_size
         self._file = file
         self._head = head
 

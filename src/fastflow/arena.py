@@ -35,8 +35,8 @@ class Column:
 class Arenas:
     """Arenas of one size; each is used again once Arrow has let go of it.
 
-    New memory costs a page fault for each of its pages, which takes longer than filling
-    them. Used by several threads at once.
+    New memory costs a page fault for each of its pages: what is dropped pays for it
+    once, for what is kept numpy asks for huge pages. Used by several threads at once.
 
     Parameters
     ----------

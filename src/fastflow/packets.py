@@ -163,7 +163,8 @@ class _Batches:
             "states": pa.array([name for name, _, _ in _core.STATES]),
             "traffics": pa.array(_core.TRAFFICS),
         }
-        self.arenas = Arenas(self.layout.size_bytes, 2 * workers + 1)
+        # A part of small packets has two batches, and so many parts are at hand.
+        self.arenas = Arenas(self.layout.size_bytes, 2 * (workers + 2))
 
     def of_part(self, reader: Reader) -> Iterator[pa.RecordBatch]:
         """Yield the batches of a part; see `split.Work`."""

@@ -25,9 +25,9 @@ PART_BYTES = 1 << 23
 
 T = TypeVar("T")
 
-#: Takes records until the reader's blocks end, and yields what it makes of them. Called
-#: once for each part, by any thread; each time the reader has a lexicon that is empty
-#: or, if there was only one reader, what `Lexicon.clear` makes of it.
+#: Takes the records of a part until the reader's blocks end, and yields what it makes
+#: of them. Several threads call it at once, each with a reader whose lexicon is new;
+#: with one worker all parts share a reader and its lexicon, which the work may clear.
 Work = Callable[[Reader], Iterator[T]]
 
 
@@ -68,7 +68,7 @@ class _Guess(Generic[T]):
     """What came of a part that was begun where it may begin."""
 
     found: Found
-    results: list[T]
+    results: deque[T]
 
 
 class _Split(Generic[T]):
@@ -113,7 +113,7 @@ class _Split(Generic[T]):
             begin = max(number * self._part_bytes, self._first_bytes)
             if not reader.begin_by_guess(begin, self._limit(number)):
                 return None
-            results = list(self._work(reader))
+            results = deque(self._work(reader))
             return _Guess(reader.found(), results)
         finally:
             self._idle.append(reader)
@@ -133,8 +133,9 @@ class _Split(Generic[T]):
         if guess is not None and guess.exception() is None:
             done = guess.result()
             if done is not None and done.found.begin_bytes == begin:
-                yield from done.results
                 self._reader.join(done.found)
+                while done.results:  # and hold none back that was taken
+                    yield done.results.popleft()
                 return
         reader = self._take_reader()
         reader.begin(begin, limit)

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from pyarrow import ipc, parquet
 
 import builders as b
 from command import fastflow
+from fastflow import packets
+from fastflow.cli.scan import command
 
 SYN = b.ethernet(b.ipv4(b.tcp(dst_port=445, options=b.mss(1460))))
 V6 = b.ethernet(b.ipv6(b.udp(b"x")), ethertype=b.ETHERTYPE_IPV6)
@@ -69,6 +72,25 @@ def test_every_format_holds_the_same_rows(capture: Path, tmp_path: Path) -> None
         for row in expected
     ]
     assert (tmp_path / "out.ndjson").read_bytes().splitlines() == lines
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "ndjson"])
+def test_workers_change_no_byte(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one process, so that parts can be small."""
+    monkeypatch.setattr(packets, "PART_BYTES", 1000)
+    path = tmp_path / "a.pcap"
+    path.write_bytes(b.capture(*[SYN, V6, ARP] * 40))
+    written = []
+    for workers in (1, 3):
+        out = tmp_path / f"{workers}.{ending}"
+        arguments = [str(path), "-o", str(out), "--workers", str(workers)]
+        ran = CliRunner().invoke(command, arguments)
+        assert (ran.exit_code, ran.output) == (0, "")
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
+    assert len(written[0]) > 1000
 
 
 def test_country_is_a_column_like_any_other(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@
 #include "fuzz_capture.h"
 #include "fuzz_columns.h"
 
+#include "fastflow/ff_part.h"
+
 #define MAX_BATCH_ROWS 300
 
 typedef struct column_run {
@@ -54,6 +56,74 @@ static void columns_end(ff_columns *cols, column_run *run, const ff_lexicon *lex
         }
         free(cols->valid[layer]);
     }
+}
+
+/* --- in parts --------------------------------------------------------------------- */
+
+/* Scan from an offset of the capture to the limit, in one block of memory. */
+static void scan_part(ff_scan *part, const ff_scan *opened, ff_lexicon *lexicon,
+                      const reader *r, size_t begin, size_t limit) {
+    memset(part, 0, sizeof *part);
+    part->lexicon = lexicon;
+    part->decap = opened->decap;
+    part->has_filter = opened->has_filter;
+    memcpy(part->filters, opened->filters, sizeof part->filters);
+    part->ts_min_ns = opened->ts_min_ns;
+    part->ts_end_ns = opened->ts_end_ns;
+    ff_scan_begin_part(part, opened, begin);
+    part->limit_bytes = limit;
+    ff_columns cols;
+    memset(&cols, 0, sizeof cols);
+    cols.capacity_rows = SIZE_MAX;
+    size_t n = r->n_bytes - begin, done = 0, step;
+    uint8_t *block = exact(n);
+    memcpy(block, r->data + begin, n);
+    enum ff_outcome outcome;
+    do {
+        outcome = ff_scan_columns(part, block + done, n - done, &cols, &step);
+        done += step;
+        lexicon_room(lexicon, FF_CHUNK_ROWS);
+    } while (outcome == FF_NEED_ROOM);
+    free(block);
+    if (outcome == FF_AT_LIMIT) CHECK(ff_scan_is_at_limit(part));
+    if (outcome == FF_NEED_BYTES) ff_scan_end(part, n - done);
+}
+
+/* Where a part may begin: at an offset or behind it, or at the end. */
+static size_t guess(const ff_scan *opened, const reader *r, size_t offset) {
+    uint32_t near_sec = ff_sync_sec(&opened->capture.pcap, r->data + 24);
+    size_t n = r->n_bytes - offset;
+    uint8_t *block = exact(n);
+    memcpy(block, r->data + offset, n);
+    size_t at = ff_sync_find(&opened->capture.pcap, near_sec, (ff_span){block, n});
+    free(block);
+    CHECK(at <= n);
+    return offset + at;
+}
+
+/* A part that begins where the one before ends is taken, whoever guessed so; any other
+ * is scanned again. The sum must be what one scan says. */
+static void check_parts(const ff_scan *expected, const uint8_t *data, size_t n) {
+    static ff_scan joined, part;
+    static ff_lexicon lexicon;
+    reader r;
+    reader_begin(&r, data, n, n);
+    lexicon_begin(&lexicon, rng());
+    scan_begin(&joined, &lexicon, &r);
+    if (!ff_scan_can_part(&joined) || n < 28) return;
+    size_t part_bytes = n / 16 + 1 + below(n);
+    bool is_at_end = false;
+    while (!is_at_end) {
+        size_t begin = (size_t)joined.consumed_bytes;
+        size_t limit = (begin / part_bytes + 1) * part_bytes;
+        size_t guessed = guess(&joined, &r, limit - part_bytes);
+        scan_part(&part, &joined, &lexicon, &r, guessed, limit);
+        if (guessed != begin) scan_part(&part, &joined, &lexicon, &r, begin, limit);
+        is_at_end = !ff_scan_is_at_limit(&part) || part.fault != FF_FAULT_none;
+        ff_scan_join(&joined, &part);
+    }
+    check_same_scan(&joined, expected);
+    CHECK(joined.consumed_bytes == expected->consumed_bytes);
 }
 
 /* Only what a filter does not match is no row. */
@@ -120,6 +190,7 @@ static void check_columns(const uint8_t *data, size_t n, size_t block_bytes) {
     reader_begin(&r, data, n, block_bytes);
     scan_to_columns(&cut, &lexicons[1], &r, batch_rows(n), &some);
     check_same_scan(&whole, &cut);
+    check_parts(&whole, data, n);
     for (int c = 0; c < FF_N_COLS; c++)
         if (some.wanted[c]) CHECK(all.values[c] == some.values[c]);
     for (int layer = 0; layer < FF_N_LAYERS; layer++)

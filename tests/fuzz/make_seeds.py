@@ -118,6 +118,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield "joined", b.capture(frame) + b.capture(frame)
     yield "caplen_over_max", b.capture(frame) + b.pcap_record(caplen=1 << 20)
     yield "truncated", b.capture(frame)[:-3]
+    yield "hidden", b.capture(*[b.capture(*[bytes([n])] * 12) for n in range(6)])
     yield "header_only", b.pcap_header()
     yield "empty", b""
     yield from container_seeds()

@@ -19,7 +19,7 @@ def scanning() -> None:
     assert_type(ff.scan(Path("a.pcap.gz"), columns=["ts", "src"]), Scan)
     with Path("a.pcap").open("rb") as file:
         assert_type(ff.scan(file, strict=False, batch_rows=1000), Scan)
-    scan = ff.scan("-")
+    scan = ff.scan("-", workers=2)
     assert_type(scan.stats, ScanStats | None)
     assert_type(iter(scan), Iterator[Any])
     assert_type(scan.__arrow_c_stream__(), object)

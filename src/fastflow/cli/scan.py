@@ -59,6 +59,11 @@ _UNREADABLE: dict[str, Any] = {
 @filter_option
 @decap_option
 @geo_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Threads that decode a plain pcap file. Default: one for each core.",
+)
 @json_option
 @click.pass_context
 def command(
@@ -70,6 +75,7 @@ def command(
     expression: str | None,
     decap: str | None,
     geo: str | None,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Decode captures into packet rows: Parquet, Arrow, CSV or NDJSON.
@@ -108,6 +114,7 @@ def command(
                 filter=compiled,
                 decap=decap or (),
                 country_table=table,
+                workers=workers,
                 strict=False,
                 progress=progress,
             )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
 from fastflow import _core
@@ -227,7 +228,7 @@ class _PartBatches:
         batch = pa.RecordBatch.from_arrays(arrays, schema=shared.schema)
         if self._n_rows < self._layout.rows // _SPARSE:
             # A few rows must not keep a whole arena alive.
-            batch = batch.take(pa.array(range(self._n_rows), pa.int32()))
+            batch = batch.take(pa.array(np.arange(self._n_rows, dtype=np.int32)))
         return batch
 
     def _dictionary(self, name: str) -> pa.Array:

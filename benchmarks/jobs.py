@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import fastflow
 import loads
 from fastflow.pipeline import reduce as reduce_captures
-from fastflow.reader import Reader
+from fastflow.reader import Reader, new_lexicon
 from fastflow.sources.stream import open_stream
 from fastflow.stages.country import load_country_table
 from fastflow.stages.spill import Memory
@@ -47,7 +47,7 @@ def tally(capture: Path, table: CountryTable) -> int:
     hourly = HourlyTally(table, memory=Memory(max_cells=1 << 24))
     stream = open_stream(capture)
     try:
-        reader = Reader(stream, hourly.lexicon)
+        reader = Reader(stream, new_lexicon())
         if reader.open() is not None:
             raise ValueError(f"{capture}: no capture")
         hourly.add(reader)

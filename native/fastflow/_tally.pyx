@@ -193,8 +193,6 @@ cdef class Tally:
 
     Parameters
     ----------
-    lexicon : Lexicon
-        The one of every Scanner that is added.
     seed : int
         Of the hash; no result depends on it.
     max_cells : int
@@ -208,21 +206,14 @@ cdef class Tally:
     cdef size_t sorter_cap
     cdef ff_cell *spare  # of a run that was spilled, for the next one
     cdef size_t spare_cap
-    cdef readonly Lexicon lexicon
+    cdef readonly Lexicon lexicon  # of the scanner whose cells are in the arena
 
-    def __cinit__(
-        self,
-        Lexicon lexicon not None,
-        uint64_t seed,
-        size_t max_cells,
-        bint is_timed=False,
-    ):
+    def __cinit__(self, uint64_t seed, size_t max_cells, bint is_timed=False):
         if max_cells < FF_CHUNK_ROWS or max_cells > <size_t> UINT32_MAX // 4:
             raise ValueError(f"an arena of {max_cells} cells")
         self.tally = <ff_tally *> calloc(1, sizeof(ff_tally))
         if self.tally == NULL:
             raise MemoryError
-        self.lexicon = lexicon
         self.tally.seed = seed
         if is_timed:
             self.tally.clock_ns = _clock_ns
@@ -248,7 +239,7 @@ cdef class Tally:
         """Scan a block and count its packets; return the bytes used up.
 
         Where is_full() holds afterwards, the arena must be emptied, and the rest of
-        the block be added then.
+        the block be added then. So it must be before a scanner of another lexicon.
         """
         cdef size_t consumed = 0, step = 0
         cdef size_t n = block.shape[0]
@@ -257,7 +248,9 @@ cdef class Tally:
         cdef ff_outcome outcome
         scanner.check_open()
         if scanner.lexicon is not self.lexicon:
-            raise ValueError("the scanner's codes are of another lexicon")
+            if self.tally.n_cells:
+                raise ValueError("the scanner's codes are of another lexicon")
+            self.lexicon = scanner.lexicon
         if n == 0:
             return 0
         scanner.scan.needs = FF_NEED_OPTIONS

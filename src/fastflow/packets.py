@@ -281,7 +281,8 @@ def scan(
         Raise once every packet before the damage has been yielded; otherwise end
         quietly, and `stats` tells.
     progress : callable or None
-        Called with the number of bytes read from the file since the last call.
+        Called with the numbers of bytes read from the file, and of packets met, since
+        the last call.
 
     Returns
     -------

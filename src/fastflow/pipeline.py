@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from blake3 import blake3
+from typing import Any, cast
 
 from fastflow._version import __version__
 from fastflow.errors import ConfigError, exit_code
 from fastflow.filters import PacketFilter, compile_filter
+from fastflow.identity import Digest, DigestBeside
 from fastflow.outcome import UNKNOWN_FORMAT, ScanStats, messages
-from fastflow.reader import READ_ON_BYTES, Decoding, Progress, Reader, tunnels
+from fastflow.phases import NO_PHASES, Phases
+from fastflow.pool import in_order, large_ones
+from fastflow.reader import Decoding, Progress, Reader, new_lexicon, tunnels
 from fastflow.schema import InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
-from fastflow.sources.stream import ByteStream, open_stream
+from fastflow.sources.stream import open_stream
+from fastflow.split import can_split, core_count, in_parts
 from fastflow.stages.country import CountryTable, load_country_table
+from fastflow.stages.rows import HourlyRows, Runs
 from fastflow.stages.spill import Memory
 from fastflow.stages.tally import HourlyTally
 from fastflow.store import Store
@@ -75,6 +76,7 @@ def reduce(
     filter: str | None = None,
     decap: str | Iterable[str] | None = None,
     progress: Progress | None = None,
+    phases: Phases = NO_PHASES,
 ) -> ReduceReport:
     """Reduce captures to exact hourly counts and commit them to a store.
 
@@ -89,7 +91,8 @@ def reduce(
     geo : path, CountryTable or None
         An MMDB file in place of the default country table.
     workers : int or None
-        Captures reduced at the same time; None: one for each core.
+        Threads that count: captures are shared among them, and a large one is split.
+        None: one for each core. No result depends on it.
     sources : bool or None
         Keep the source addresses. None: as the store does, True for a new one.
     filter : str or None
@@ -97,7 +100,10 @@ def reduce(
     decap : str, iterable of str or None
         Tunnels to open before counting: "gre,vxlan". None: as the store does.
     progress : callable or None
-        Called with the number of bytes read since the last call, from any thread.
+        Called with the numbers of bytes read and of packets met since the last call of
+        the same capture, from any thread.
+    phases : Phases
+        Where the time is noted that this takes; see `fastflow reduce --profile`.
 
     Returns
     -------
@@ -127,9 +133,16 @@ def reduce(
     if compiled is None:
         compiled = _filter_of(store)
     table = geo if isinstance(geo, CountryTable) else load_country_table(geo)
-    reducer = _Reducer(store, table, compiled, progress)
-    committer = _Committer(store)
-    for reduced, lines in _in_order(reducer.reduce, jobs, workers):
+    reducer = _Reducer(store, table, compiled, progress, phases)
+    committer = _Committer(store, phases)
+    n_workers = workers or core_count()
+    sizes = [_size_and_time(capture)[0] or 0 for capture, _ in jobs]
+    large = large_ones(sizes, n_workers)
+
+    def work(number: int) -> tuple[Reduced, list[str]]:
+        return reducer.reduce(*jobs[number], n_workers if number in large else 1)
+
+    for reduced, lines in in_order(work, sizes, n_workers):
         committer.add(reduced, lines)
     return committer.finish()
 
@@ -169,29 +182,6 @@ def _sensor_of(capture: Found, sensor: str) -> str:
     return name
 
 
-def _in_order(
-    work: Callable[[Found, str], tuple[Reduced, list[str]]],
-    jobs: Sequence[tuple[Found, str]],
-    workers: int | None,
-) -> Iterator[tuple[Reduced, list[str]]]:
-    """Do the jobs on several threads; yield results in the order of the jobs.
-
-    Few results wait at a time, so that memory does not grow with the number of jobs.
-    """
-    n_workers = min(workers or os.cpu_count() or 1, len(jobs))
-    if n_workers == 1:
-        yield from (work(*job) for job in jobs)
-        return
-    waiting: deque[Future[tuple[Reduced, list[str]]]] = deque()
-    with ThreadPoolExecutor(n_workers) as pool:
-        for job in jobs:
-            waiting.append(pool.submit(work, *job))
-            if len(waiting) > 2 * n_workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 class _Reducer:
     """Reduces one capture at a time; used by several threads at once."""
 
@@ -201,6 +191,7 @@ class _Reducer:
         table: CountryTable,
         filter: PacketFilter | None,
         progress: Progress | None,
+        phases: Phases,
     ) -> None:
         settings = store.settings
         self._decoding = Decoding(
@@ -209,16 +200,20 @@ class _Reducer:
             tunnels((settings.decap or "").split(",")),
         )
         self._table = table
-        self._memory = Memory()
         self._progress = progress
+        self._phases = phases
+        self._memory = Memory()
+        self._idle: deque[HourlyTally] = deque()
 
-    def reduce(self, capture: Found, sensor: str) -> tuple[Reduced, list[str]]:
+    def reduce(
+        self, capture: Found, sensor: str, workers: int
+    ) -> tuple[Reduced, list[str]]:
         """Return a capture's rows and record, and what must be said of it."""
         try:
             # Before the first byte: of a file that grows meanwhile they must not say
             # that its end was read.
             size, mtime_ns = _size_and_time(capture)
-            reduced, stats = self._reduce(capture, sensor, open_stream(capture.path))
+            reduced, stats = self._reduce(capture, sensor, workers)
         except OSError as error:
             # Not the capture's fault: nothing is recorded, so that it can be read when
             # it is readable again.
@@ -237,67 +232,78 @@ class _Reducer:
         return reduced, [] if is_skipped else messages(capture.path, stats)
 
     def _reduce(
-        self, capture: Found, sensor: str, stream: ByteStream
+        self, capture: Found, sensor: str, workers: int
     ) -> tuple[Reduced, ScanStats]:
-        tally = HourlyTally(self._table, memory=self._memory)
-        digest = _Digest()
+        digest = Digest(self._phases)
         reader = Reader(
-            stream,
-            tally.lexicon,
+            open_stream(capture.path, self._phases),
+            new_lexicon(),
             decoding=self._decoding,
             on_bytes=digest.update,
             progress=self._progress,
+            phases=self._phases,
         )
         with reader:
             fault = reader.open()
             if fault in UNKNOWN_FORMAT and not capture.is_named:
                 stats = reader.stats()
-                skipped = _record(capture, sensor, "", stats, "skipped")
-                return Reduced(skipped), stats
-            if fault is None:
-                tally.add(reader)
-            if reader.stats().status in ("damaged", "rejected"):
-                digest.limit(reader.scanner.consumed_bytes)
-            reader.read_on(digest.end_bytes)
+                return Reduced(_record(capture, sensor, "", stats, "skipped")), stats
+            if fault is not None or workers == 1 or not can_split(reader):
+                runs: Runs = self._count(reader) if fault is None else []
+                if reader.stats().status in ("damaged", "rejected"):
+                    digest.limit(reader.scanner.consumed_bytes)
+                reader.read_on(digest.end_bytes)
+            else:
+                found = self._count_parts(reader, digest, workers)
+                if found is None:
+                    return self._reduce(capture, sensor, workers=1)
+                runs, digest = found
             stats = reader.stats()
         input_id = digest.input_id(stats, sensor, capture.path)
         record = _record(capture, sensor, input_id, stats)
         record.country_table = f"{self._table.name} {self._table.version}"
         record.country_date = self._table.date
-        return Reduced(record, tally.rows(sensor, input_id)), stats
+        return Reduced(
+            record, HourlyRows(runs, self._table.codes, sensor, input_id)
+        ), stats
 
+    def _count(self, reader: Reader) -> Runs:
+        """Count what a reader yields, in a tally whose memory is used again."""
+        try:
+            tally = self._idle.pop()
+        except IndexError:
+            tally = HourlyTally(self._table, memory=self._memory, phases=self._phases)
+        tally.add(reader)
+        runs = tally.take_runs()
+        self._idle.append(tally)
+        return runs
 
-class _Digest:
-    """The identity of a capture: size and BLAKE3 hash of its decompressed bytes.
+    def _count_part(self, reader: Reader) -> Iterator[Runs]:
+        yield self._count(reader)
 
-    Of a damaged capture, those up to READ_ON_BYTES behind the damage.
+    def _count_parts(
+        self, reader: Reader, digest: Digest, workers: int
+    ) -> tuple[Runs, Digest] | None:
+        """Count the parts of one file at the same time; None if it changed meanwhile.
 
-    Attributes
-    ----------
-    end_bytes : int
-        Where the bytes that are hashed end, unless the capture does before.
-    """
-
-    def __init__(self) -> None:
-        self.end_bytes = sys.maxsize
-        self._n_bytes = 0
-        self._hash = blake3()
-
-    def limit(self, damage_bytes: int) -> None:
-        """Set the end, where the damage is known; reading ahead is not there yet."""
-        self.end_bytes = damage_bytes + READ_ON_BYTES
-
-    def update(self, data: memoryview) -> None:
-        """Take in the next bytes."""
-        piece = data[: max(self.end_bytes - self._n_bytes, 0)]
-        self._hash.update(piece)
-        self._n_bytes += len(piece)
-
-    def input_id(self, stats: ScanStats, sensor: str, path: str) -> str:
-        """Return the id; captures without packets differ by sensor and path."""
-        if stats.records == 0:
-            self._hash.update(f"\0{sensor}\0{path}".encode(errors="surrogateescape"))
-        return f"{self._hash.hexdigest()}-{self._n_bytes}"
+        Its bytes are read twice: by those who count, and by the one who hashes.
+        """
+        size = reader.stream.size_bytes or 0
+        beside = DigestBeside(cast(int, reader.stream.fd), digest, self._phases)
+        try:
+            parts = in_parts(
+                reader,
+                lambda part: iter([self._count(part)]),
+                workers,
+                -(-size // workers),
+            )
+            runs = [run for part in parts for run in part]
+            if reader.stats().status == "damaged":
+                return runs, beside.finish_damaged(reader.scanner.consumed_bytes)
+            digest = beside.finish()
+        finally:
+            beside.stop()
+        return (runs, digest) if digest.n_bytes == reader.end_bytes == size else None
 
 
 def _record(
@@ -342,8 +348,9 @@ def _microseconds(ts_ns: int | None) -> int | None:
 class _Committer:
     """Commits reduced captures in batches and keeps what is said of each."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, phases: Phases) -> None:
         self._store = store
+        self._phases = phases
         self._report = ReduceReport()
         self._batch: list[Reduced] = []
         self._n_cells = 0
@@ -367,7 +374,7 @@ class _Committer:
         return self._report
 
     def _commit(self) -> None:
-        stored = set(self._store.publish(self._batch))
+        stored = set(self._store.publish(self._batch, self._phases))
         for reduced in self._batch:
             record = reduced.record
             if record.input in stored:

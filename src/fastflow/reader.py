@@ -12,6 +12,7 @@ from fastflow import _core
 from fastflow.errors import ConfigError, InternalError
 from fastflow.filters import PacketFilter
 from fastflow.outcome import ScanStats, reason_of, status_of
+from fastflow.phases import NO_PHASES, Phases
 from fastflow.sources.blocks import BLOCK_BYTES, Blocks
 from fastflow.sources.part import FilePart
 from fastflow.sources.stream import ByteStream
@@ -26,8 +27,8 @@ READ_ON_BYTES = 1 << 24
 #: How far the first record of a part is looked for: further than a record is long.
 _GUESS_BYTES = 1 << 19
 
-#: Takes a number of bytes read since the last call.
-Progress = Callable[[int], None]
+#: Takes the bytes that were read and the packets that were met since the last call.
+Progress = Callable[[int, int], None]
 
 #: Every kind of tunnel that can be opened, and what it is.
 TUNNELS = dict(_core.TUNNELS)
@@ -116,9 +117,12 @@ class Reader:
     on_bytes : callable or None
         Called with each run of new decompressed bytes, a memoryview valid meanwhile.
     progress : callable or None
-        Called with the number of bytes read from the file since the last call.
+        Called with the numbers of bytes read from the file, and of packets met, since
+        the last call.
     reads_ahead : bool
         Let a thread read ahead, where that does not keep it waiting.
+    phases : Phases
+        Where the time is noted that reading and decompressing take.
 
     Attributes
     ----------
@@ -137,6 +141,7 @@ class Reader:
         on_bytes: Callable[[memoryview], object] | None = None,
         progress: Progress | None = None,
         reads_ahead: bool = True,
+        phases: Phases = NO_PHASES,
     ) -> None:
         self.decoding = decoding
         self.block_bytes = block_bytes
@@ -154,10 +159,12 @@ class Reader:
             _core.RECORD_MAX_BYTES,
             on_bytes,
             reads_ahead=reads_ahead,
+            phases=phases,
         )
+        self.phases = phases
         self._end_bytes: int | None = None  # where the stream ended
         self._progress = progress
-        self._n_reported_bytes = 0
+        self._n_reported_bytes = self._n_reported_packets = 0
 
     def __enter__(self) -> Self:
         """Return the reader."""
@@ -220,9 +227,18 @@ class Reader:
 
     def report(self, n_read_bytes: int) -> None:
         """Tell `progress` that so many bytes have been read of the file."""
-        if self._progress is not None and n_read_bytes > self._n_reported_bytes:
-            self._progress(n_read_bytes - self._n_reported_bytes)
-            self._n_reported_bytes = n_read_bytes
+        if self._progress is None or n_read_bytes <= self._n_reported_bytes:
+            return
+        n_packets = self.scanner.n_records
+        self._progress(
+            n_read_bytes - self._n_reported_bytes, n_packets - self._n_reported_packets
+        )
+        self._n_reported_bytes, self._n_reported_packets = n_read_bytes, n_packets
+
+    @property
+    def end_bytes(self) -> int | None:
+        """Where the stream ended, if that was met."""
+        return self._end_bytes
 
     def stats(self) -> ScanStats:
         """Return what became of the capture so far."""
@@ -279,6 +295,7 @@ class PartReader(Reader):
             decoding=whole.decoding,
             block_bytes=whole.block_bytes,
             reads_ahead=False,
+            phases=whole.phases,
         )
         self._whole = whole
         self._begin_bytes = 0

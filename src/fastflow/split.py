@@ -36,6 +36,12 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
+def can_split(reader: Reader, part_bytes: int = PART_BYTES) -> bool:
+    """Return whether several threads can read a capture whose header has been read."""
+    size_bytes = 0 if reader.stream.fd is None else reader.stream.size_bytes or 0
+    return reader.scanner.can_part and size_bytes > part_bytes
+
+
 def in_parts(
     reader: Reader, work: Work[T], workers: int, part_bytes: int = PART_BYTES
 ) -> Iterator[T]:
@@ -53,8 +59,7 @@ def in_parts(
     part_bytes : int
         The results depend on it, as far as the work makes them depend on parts.
     """
-    size_bytes = 0 if reader.stream.fd is None else reader.stream.size_bytes or 0
-    if workers > 1 and reader.scanner.can_part and size_bytes > part_bytes:
+    if workers > 1 and can_split(reader, part_bytes):
         yield from _Split(reader, work, workers, part_bytes)
         return
     while not reader.has_ended:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import builders as b
 import reference
 from fastflow.errors import FastflowError
-from fastflow.reader import Reader
+from fastflow.reader import Reader, new_lexicon
 from fastflow.sources.stream import open_stream
 from fastflow.stages.spill import Memory
 from fastflow.stages.tally import HourlyTally
@@ -56,7 +56,7 @@ def new_tally(**options: Any) -> HourlyTally:
 def tally_of(data: bytes, block_bytes: int = 1 << 16, **options: Any) -> HourlyTally:
     tally = new_tally(**options)
     stream = open_stream(io.BytesIO(data))
-    reader = Reader(stream, tally.lexicon, block_bytes=block_bytes)
+    reader = Reader(stream, new_lexicon(), block_bytes=block_bytes)
     if reader.open() is None:
         tally.add(reader)
     return tally

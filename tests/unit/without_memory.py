@@ -65,7 +65,7 @@ def columns(data: bytes) -> Callable[[], Any]:
 
 def tally() -> int:
     lexicon, arena = _core.Lexicon(seed=1), bytearray(1 << 19)
-    counted = _tally.Tally(lexicon, 1, max_cells=1024)
+    counted = _tally.Tally(1, max_cells=1024)
     scanner, rest = opened(lexicon, DATA)
     runs, n_done = [], 0
     while n_done < len(rest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -50,7 +50,11 @@ def echo_error(message: str) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, grouped: bool = True
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    grouped: bool = True,
+    file: TextIO | None = None,
 ) -> None:
     """Print a table for people; numbers stand to the right.
 
@@ -58,6 +62,8 @@ def print_table(
     ----------
     grouped : bool
         Write 12,345: for counts; not where a number may be a name, as a port is.
+    file : text file or None
+        Where to; None: stdout.
     """
     from rich.console import Console
     from rich.table import Table
@@ -70,12 +76,13 @@ def print_table(
     for row in rows:
         table.add_row(*[Text(_cell(value, grouped)) for value in row])
     # A file or a pipe has no edge to wrap at.
-    width = None if sys.stdout.isatty() else _NO_EDGE
+    file = file or sys.stdout
+    width = None if file.isatty() else _NO_EDGE
     console = Console(highlight=False, width=width)
     # Written here and not by rich, which ends the process where a pipe is closed.
     with console.capture() as written:
         console.print(table)
-    sys.stdout.write(written.get())
+    file.write(written.get())
 
 
 def _cell(value: Any, grouped: bool) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +31,13 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
 
 
 @contextmanager
-def bytes_bar(title: str, paths: list[str]) -> Iterator[Callable[[int], None] | None]:
-    """Show bytes, rate and time left on stderr if that is a terminal."""
+def bytes_bar(
+    title: str, paths: list[str]
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Show bytes, packets/s and time left on stderr if that is a terminal.
+
+    Yield what takes the numbers of new bytes and packets, from any thread; or None.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -39,6 +46,7 @@ def bytes_bar(title: str, paths: list[str]) -> Iterator[Callable[[int], None] | 
         BarColumn,
         DownloadColumn,
         Progress,
+        TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
@@ -48,11 +56,32 @@ def bytes_bar(title: str, paths: list[str]) -> Iterator[Callable[[int], None] | 
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
+        TextColumn("{task.fields[packets]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total or None)
-        yield lambda n_bytes: bar.advance(task, n_bytes)
+        task = bar.add_task(title, total=total or None, packets="")
+        rate = _Rate()
+
+        def advance(n_bytes: int, n_packets: int) -> None:
+            bar.update(task, advance=n_bytes, packets=rate.text(n_packets))
+
+        yield advance
+
+
+class _Rate:
+    """Packets a second since the beginning; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._n_packets = 0
+        self._lock = threading.Lock()
+
+    def text(self, n_new_packets: int) -> str:
+        with self._lock:
+            self._n_packets += n_new_packets
+            seconds = max(time.monotonic() - self._begin, 1e-3)
+            return f"{self._n_packets / seconds / 1e6:.1f} M packets/s"
 
 
 def load_with_progress(geo: str | None) -> CountryTable:

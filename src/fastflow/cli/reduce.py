@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +20,7 @@ from fastflow.cli.common import (
 from fastflow.cli.geo import geo_option
 
 if TYPE_CHECKING:
+    from fastflow.phases import Phases
     from fastflow.pipeline import ReduceReport
     from fastflow.schema import InputRecord
 
@@ -38,7 +41,8 @@ _LISTED_CAPTURES = 20
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Captures reduced at the same time. Default: one for each core.",
+    help="Threads that count: captures are shared among them, and a large one is "
+    "split. No result depends on it. Default: one for each core.",
 )
 @click.option(
     "--no-sources",
@@ -47,6 +51,11 @@ _LISTED_CAPTURES = 20
 )
 @filter_option
 @decap_option
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Say on stderr where the time went, so that you can see what bounds you.",
+)
 @json_option
 @click.pass_context
 def command(
@@ -59,6 +68,7 @@ def command(
     no_sources: bool,
     expression: str | None,
     decap: str | None,
+    profile: bool,
     as_json: bool,
 ) -> None:
     """Reduce captures to exact hourly counts and commit them to a store.
@@ -76,11 +86,14 @@ def command(
     fastflow reduce 'archive/*/2020-08-*.pcap.gz' --store counts/ --sensor '{parent}'
     """  # noqa: D301
     from fastflow.cli.progress import bytes_bar, load_with_progress
+    from fastflow.phases import NO_PHASES, Phases
     from fastflow.pipeline import reduce
     from fastflow.sources.find import find_captures
 
     found = find_captures(captures)
     table = load_with_progress(geo)
+    phases = Phases() if profile else NO_PHASES
+    begin = time.perf_counter()
     with bytes_bar("reduce", [capture.path for capture in found]) as progress:
         report = reduce(
             found,
@@ -92,14 +105,45 @@ def command(
             filter=expression,
             decap=decap,
             progress=progress,
+            phases=phases,
         )
+    seconds = time.perf_counter() - begin
     for message in report.messages:
         echo_error(message)
+    if profile:
+        _print_profile(phases, seconds, report)
     if as_json:
         print_json(report.to_json())
     else:
         _print_report(report)
     ctx.exit(report.exit_code)
+
+
+def _print_profile(phases: Phases, seconds: float, report: ReduceReport) -> None:
+    """Print on stderr what each phase took of all threads' time."""
+    from fastflow.phases import PHASES
+
+    whole = sum(phases.seconds.values())
+    rows: list[list[object]] = [
+        [
+            name,
+            round(phases.seconds[name], 2),
+            _share(phases.seconds[name], whole),
+            text,
+        ]
+        for name, text in PHASES.items()
+    ]
+    n_packets = sum(record.records for record in report.inputs)
+    n_bytes = sum(record.size or 0 for record in report.inputs)
+    rates = f"{n_packets / seconds / 1e6:.2f} M packets/s"
+    rates += f", {n_bytes / seconds / 1e6:.0f} MB/s"
+    rows.append(["all threads", round(whole, 2), _share(whole, whole), ""])
+    rows.append(["elapsed", round(seconds, 2), "", rates])
+    print_table(["phase", "seconds", "share", "what"], rows, file=sys.stderr)
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else "-"
 
 
 def _print_report(report: ReduceReport) -> None:

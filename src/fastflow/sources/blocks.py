@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from fastflow.phases import NO_PHASES, Phases
 from fastflow.sources.stream import ByteStream
 
 #: A handful fits the last-level cache; few enough that handing them over costs nothing.
@@ -53,6 +54,8 @@ class Blocks:
         Called with each run of new bytes, a memoryview that is valid meanwhile.
     reads_ahead : bool
         Let a thread read ahead at all.
+    phases : Phases
+        Where the time is noted that reading and decompressing take.
 
     Attributes
     ----------
@@ -68,12 +71,14 @@ class Blocks:
         on_bytes: Callable[[memoryview], object] | None = None,
         *,
         reads_ahead: bool = True,
+        phases: Phases = NO_PHASES,
     ) -> None:
         if block_bytes < 1:
             raise ValueError("a block has at least one byte")
         self.n_bytes = 0
         self._stream = stream
         self._on_bytes = on_bytes
+        self._phases = phases
         self._block_bytes = block_bytes
         self._reads_ahead = reads_ahead and not stream.can_wait
         self._now = self._next = _Buffer(keep_bytes, block_bytes)
@@ -123,7 +128,8 @@ class Blocks:
         self._ahead = self._pool.submit(self._fill, self._next)
 
     def _fill(self, buffer: _Buffer) -> int:
-        n_new_bytes = self._stream.readinto(buffer.room)
+        with self._phases.phase("decompress" if self._stream.compression else "read"):
+            n_new_bytes = self._stream.readinto(buffer.room)
         if self._on_bytes is not None and n_new_bytes > 0:
             self._on_bytes(buffer.room[:n_new_bytes])
         return n_new_bytes

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 import select
 import sys
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
+
+from fastflow.phases import Phases
+
+
+class TimedFile:
+    """A file whose reads are noted as the phase `read`."""
+
+    def __init__(self, file: BinaryIO, phases: Phases) -> None:
+        self._file = file
+        self._phases = phases
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        """Return the next bytes."""
+        with self._phases.phase("read"):
+            return self._file.read(n_bytes)
+
+    def __getattr__(self, name: str) -> Any:
+        """Be like the file in everything else."""
+        return getattr(self._file, name)
 
 
 def stdin_file() -> BinaryIO:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
+from fastflow.phases import NO_PHASES, Phases
 from fastflow.sources.compressed import CompressedStream
 from fastflow.sources.decoders import MAGIC_BYTES, formats_of
 from fastflow.sources.find import STDIN
-from fastflow.sources.raw import is_idle, read_into, read_some, stdin_file
+from fastflow.sources.raw import (
+    TimedFile,
+    is_idle,
+    read_into,
+    read_some,
+    stdin_file,
+)
 
 
 class ByteStream(Protocol):
@@ -97,8 +104,13 @@ class PlainStream:
             self._file.close()
 
 
-def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
+def open_stream(
+    source: str | os.PathLike[str] | BinaryIO, phases: Phases = NO_PHASES
+) -> ByteStream:
     """Open a path, `-` or a binary file object, looking only at its first bytes.
+
+    What reading takes is noted in `phases` where that is less than what `readinto` of
+    the stream does: of a compressed file.
 
     Raises
     ------
@@ -110,6 +122,8 @@ def open_stream(source: str | os.PathLike[str] | BinaryIO) -> ByteStream:
     # Standard input and a caller's file object are not ours to close.
     is_owned = isinstance(source, str | os.PathLike) and source != STDIN
     if formats := formats_of(head):
+        if phases is not NO_PHASES:
+            file = cast(BinaryIO, TimedFile(file, phases))
         return CompressedStream(
             file, head, formats, can_wait=can_wait, is_owned=is_owned
         )

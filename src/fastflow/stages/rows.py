@@ -9,13 +9,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fastflow import _core, _tally
-from fastflow.arena import Layout, string_array
+from fastflow.arena import Arenas, Layout, string_array
 from fastflow.schema import arrow_type, row_schema
 
 #: Rows of a batch, unless fewer are wanted.
 BATCH_ROWS = 1 << 18
 
 _ADDRESS_BYTES = 16
+
+
+#: What tallies have put aside; of any number of them, in any order.
+Runs = list[_tally.Run]
 
 
 class HourlyRows:
@@ -27,7 +31,7 @@ class HourlyRows:
 
     Parameters
     ----------
-    runs : sequence of _tally.Run
+    runs : list of _tally.Run
     country_codes : sequence of str
         By country number; the first is that of none.
     sensor, input_id : str
@@ -36,12 +40,12 @@ class HourlyRows:
 
     def __init__(
         self,
-        runs: Sequence[_tally.Run],
+        runs: Runs,
         country_codes: Sequence[str],
         sensor: str,
         input_id: str,
     ) -> None:
-        self._runs = list(runs)
+        self._runs = runs
         self._country_codes = country_codes
         self._constants = {"sensor": sensor, "input": input_id, "tool": None}
 
@@ -73,7 +77,7 @@ class RowReader:
     def __init__(
         self,
         grain: str,
-        runs: list[_tally.Run],
+        runs: Runs,
         country_codes: Sequence[str],
         constants: dict[str, str | None],
     ) -> None:
@@ -84,11 +88,16 @@ class RowReader:
         self._constants = constants
         # There are no more rows than cells.
         self._n_left = sum(run.n_cells for run in runs)
+        self._layout: Layout | None = None
 
     def read(self, rows: int) -> pa.RecordBatch:
         """Return the next rows, at most so many; none at the end."""
-        layout = self._layout(max(1, min(rows, self._n_left)))
-        arena, view = layout.allocate()
+        rows = max(1, min(rows, self._n_left))
+        if self._layout is None or self._layout.rows != rows:
+            self._layout = self._lay_out(rows)
+            self._arenas = Arenas(self._layout.size_bytes, 2)
+        layout = self._layout
+        arena, view = layout.allocate(self._arenas)
         values = [column.value_off for column in layout.columns]
         valid = [column.valid_off for column in layout.columns]
         n_rows = self._rollup.fill(view, values, valid, layout.rows)
@@ -113,7 +122,7 @@ class RowReader:
         while (batch := self.read(BATCH_ROWS)).num_rows:
             yield batch
 
-    def _layout(self, rows: int) -> Layout:
+    def _lay_out(self, rows: int) -> Layout:
         return Layout(
             [
                 (f["name"], f["width_bytes"], f["name"] if f["nullable"] else None)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fastflow import _core, _tally
+from fastflow import _tally
 from fastflow.phases import NO_PHASES, Phases
-from fastflow.stages.rows import HourlyRows
+from fastflow.stages.rows import HourlyRows, Runs
 from fastflow.stages.spill import Memory
 
 if TYPE_CHECKING:
@@ -56,14 +56,11 @@ class HourlyTally:
     ) -> None:
         # Seeded anew in each process, so that nobody can prepare colliding keys.
         seed = int.from_bytes(os.urandom(8))
-        self.lexicon = _core.Lexicon(seed)
         self._table = country_table
         self._memory = Memory() if memory is None else memory
         self._phases = phases
-        self._tally = _tally.Tally(
-            self.lexicon, seed, arena_cells, is_timed=phases is not NO_PHASES
-        )
-        self._runs: list[_tally.Run] = []
+        self._tally = _tally.Tally(seed, arena_cells, phases is not NO_PHASES)
+        self._runs: Runs = []
 
     def add(self, reader: Reader) -> None:
         """Count every packet of a capture whose file header has been read.
@@ -73,6 +70,8 @@ class HourlyTally:
         FastflowError
             Memory is used up, and cells cannot be put aside on disk.
         """
+        if self._tally.n_cells and self._tally.lexicon is not reader.scanner.lexicon:
+            self._empty()
         for block in reader.blocks():
             n_done = self._add(reader, block)
             while self._tally.is_full():
@@ -93,7 +92,7 @@ class HourlyTally:
             raise ValueError("a tally cannot be merged with itself")
         self._runs += other.take_runs()
 
-    def take_runs(self) -> list[_tally.Run]:
+    def take_runs(self) -> Runs:
         """Return all that was counted, and begin anew."""
         if self._tally.n_cells:
             self._empty()

@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 from blake3 import blake3
 
 from fastflow.errors import InternalError
+from fastflow.phases import NO_PHASES, Phases
 from fastflow.schema import (
     INPUTS,
     ROW_TABLES,
     SOURCES,
     InputRecord,
     Reduced,
+    RowReader,
     row_schema,
 )
 from fastflow.store.durable import (
@@ -114,7 +116,10 @@ class _Written:
 
 
 def write_batch(
-    root: Path, batch: Sequence[Reduced], settings: Settings
+    root: Path,
+    batch: Sequence[Reduced],
+    settings: Settings,
+    phases: Phases = NO_PHASES,
 ) -> list[DataFile]:
     """Write one durable Parquet file per table that has rows.
 
@@ -138,7 +143,9 @@ def write_batch(
         paths = {k: hidden.enter_context(_hidden(root, k)) for k in (*kinds, "inputs")}
         # Encoding runs without the GIL, so that the files are made at the same time.
         with ThreadPoolExecutor(len(paths)) as pool:
-            jobs = [pool.submit(_write_rows, k, paths[k], ordered) for k in kinds]
+            jobs = [
+                pool.submit(_write_rows, k, paths[k], ordered, phases) for k in kinds
+            ]
             jobs.append(pool.submit(_write_inputs, paths["inputs"], records))
             written = [job.result() for job in jobs]
         _check_all(records, {file.kind: file.totals for file in written})
@@ -161,7 +168,9 @@ def _hidden(root: Path, kind: str) -> Iterator[Path]:
         yield path
 
 
-def _write_rows(kind: str, path: Path, batch: Sequence[Reduced]) -> _Written:
+def _write_rows(
+    kind: str, path: Path, batch: Sequence[Reduced], phases: Phases
+) -> _Written:
     """Write the rows of all inputs, one after the other."""
     totals = [Totals(reduced.record) for reduced in batch]
     schema = row_schema(kind)
@@ -172,7 +181,9 @@ def _write_rows(kind: str, path: Path, batch: Sequence[Reduced]) -> _Written:
             if field.name not in _TEXTS
         }
     }
-    stats = _write(path, schema, options, _row_groups(kind, batch, totals))
+    row_groups = _row_groups(kind, batch, totals, phases)
+    with phases.phase("publish"):
+        stats = _write(path, schema, options, row_groups)
     return _Written(kind, path, stats, totals)
 
 
@@ -183,7 +194,7 @@ def _write_inputs(path: Path, records: Sequence[InputRecord]) -> _Written:
 
 
 def _row_groups(
-    kind: str, batch: Sequence[Reduced], totals: Sequence[Totals]
+    kind: str, batch: Sequence[Reduced], totals: Sequence[Totals], phases: Phases
 ) -> Iterator[pa.Table]:
     """Yield the rows of all inputs, a row group at a time, adding up each one's.
 
@@ -195,8 +206,9 @@ def _row_groups(
     for reduced, total in zip(batch, totals, strict=True):
         if reduced.rows is None:
             continue
-        reader = reduced.rows.read(kind)
-        while (piece := reader.read(room)).num_rows:
+        with phases.phase("roll up"):
+            reader = reduced.rows.read(kind)
+        while (piece := _read(reader, room, phases)).num_rows:
             total.add(piece)
             pieces.append(piece)
             room -= piece.num_rows
@@ -205,6 +217,11 @@ def _row_groups(
                 pieces, room = [], ROW_GROUP_ROWS
     if pieces:
         yield _joined(pieces)
+
+
+def _read(reader: RowReader, rows: int, phases: Phases) -> pa.RecordBatch:
+    with phases.phase("roll up"):
+        return reader.read(rows)
 
 
 def _joined(pieces: Sequence[pa.RecordBatch]) -> pa.Table:

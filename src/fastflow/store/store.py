@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from fastflow.errors import ConfigError
+from fastflow.phases import NO_PHASES, Phases
 from fastflow.schema import Reduced
 from fastflow.store.ledger import Entry, Ledger
 from fastflow.store.publish import write_batch
@@ -86,7 +87,9 @@ class Store:
         self._refresh()
         return self._ledger.find_file(path, size, mtime_ns)
 
-    def publish(self, reduced: Sequence[Reduced]) -> list[str]:
+    def publish(
+        self, reduced: Sequence[Reduced], phases: Phases = NO_PHASES
+    ) -> list[str]:
         """Store a batch of inputs: all of it becomes visible together, or none.
 
         Parameters
@@ -95,6 +98,8 @@ class Store:
             Rows in canonical order. Inputs that are recorded already, also by another
             process, are left out, as is a second copy within the batch. A rejected
             input leaves its row in `inputs`; `duplicate` and `skipped` leave nothing.
+        phases : Phases
+            Where the time is noted that rolling up takes.
 
         Returns
         -------
@@ -116,14 +121,18 @@ class Store:
             if [one.record.input for one in batch] != ids:
                 self._discard(files)
                 ids = [one.record.input for one in batch]
-                files = write_batch(self.path, batch, self.settings) if batch else []
+                files = self._write(batch, phases)
             if not batch:
                 return []
             try:
-                self._table.commit(files)
+                with phases.phase("publish"):
+                    self._table.commit(files)
             except ConflictError:
                 continue
             return ids
+
+    def _write(self, batch: Sequence[Reduced], phases: Phases) -> list[DataFile]:
+        return write_batch(self.path, batch, self.settings, phases) if batch else []
 
     def sql(
         self,

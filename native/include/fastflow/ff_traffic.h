@@ -24,13 +24,23 @@ static const char *const ff_traffic_names[] = {
 #undef X
 };
 
+/* By the flags ACK, PSH, RST, SYN, FIN: RST, or SYN with ACK, answers; SYN without FIN
+ * asks. A table, because nobody can predict which of them comes next. */
+#define FF_OTHER FF_TRAFFIC_other
+#define FF_ANSWER FF_TRAFFIC_backscatter
+#define FF_ANSWERS FF_ANSWER, FF_ANSWER, FF_ANSWER, FF_ANSWER
+static const uint8_t ff_traffic_by_flags[32] = {
+    FF_OTHER, FF_OTHER, FF_TRAFFIC_scan, FF_OTHER,  FF_ANSWERS, /* nothing else */
+    FF_OTHER, FF_OTHER, FF_TRAFFIC_scan, FF_OTHER,  FF_ANSWERS, /* PSH */
+    FF_OTHER, FF_OTHER, FF_ANSWER,       FF_ANSWER, FF_ANSWERS, /* ACK */
+    FF_OTHER, FF_OTHER, FF_ANSWER,       FF_ANSWER, FF_ANSWERS, /* ACK, PSH */
+};
+#undef FF_OTHER
+#undef FF_ANSWER
+#undef FF_ANSWERS
+
 FF_INLINE enum ff_traffic ff_traffic_of_tcp(uint8_t flags) {
-    if (flags & FF_TCP_RST) return FF_TRAFFIC_backscatter;
-    if ((flags & (FF_TCP_SYN | FF_TCP_ACK)) == (FF_TCP_SYN | FF_TCP_ACK))
-        return FF_TRAFFIC_backscatter;
-    if ((flags & (FF_TCP_SYN | FF_TCP_ACK | FF_TCP_FIN)) == FF_TCP_SYN)
-        return FF_TRAFFIC_scan;
-    return FF_TRAFFIC_other;
+    return (enum ff_traffic)ff_traffic_by_flags[flags & 31];
 }
 
 /* Echo reply, unreachable, quench, redirect, time exceeded, parameter problem,

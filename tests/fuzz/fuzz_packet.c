@@ -97,6 +97,7 @@ static void decode(uint8_t link, ff_span frame, uint32_t decap, uint32_t more_by
     v->reason = ff_scan_reason(v, true, true);
     if (!ff_lexicon_has_room(&lexicon, FF_CHUNK_ROWS))
         lexicon_room(&lexicon, FF_CHUNK_ROWS);
+    if (v->layers & FF_BIT(OPTIONS)) ff_options_decode(&lexicon, frame.p + frame.n, v);
     ff_scan_finish_views(&scan);
     ff_fill_columns(&scan, &r->cols);
     r->reason = v->reason;

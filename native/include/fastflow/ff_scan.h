@@ -149,9 +149,10 @@ enum ff_variety {
     FF_PLAIN_RECORDS /* pcap of this machine's byte order, Ethernet, nothing special */
 };
 
-/* Make a view of a record; false if a filter wants none. */
-FF_INLINE bool ff_scan_record(ff_scan *scan, const ff_record *r, ff_view *v,
-                              enum ff_variety variety) {
+/* Make a view of a record of a block that ends at `end`; false if a filter wants none.
+ */
+FF_INLINE bool ff_scan_record(ff_scan *scan, const ff_record *r, const uint8_t *end,
+                              ff_view *v, enum ff_variety variety) {
     uint8_t link = r->on->link;
     bool is_wanted = true, is_plain = variety == FF_PLAIN_RECORDS;
     ff_record_view(scan, r, v);
@@ -163,6 +164,8 @@ FF_INLINE bool ff_scan_record(ff_scan *scan, const ff_record *r, ff_view *v,
     else if (FF_LIKELY(is_wanted))
         ff_decode_packet(link, ff_record_frame(r, v->wirelen_bytes),
                          is_plain ? 0 : scan->decap, v, scan->flags);
+    if ((v->layers & FF_BIT(OPTIONS)) && (scan->needs & FF_NEED_OPTIONS))
+        ff_options_decode(scan->lexicon, end, v);
     if (variety == FF_ANY_RECORDS) scan->links |= (uint32_t)1 << link;
     v->reason = ff_scan_reason(v, is_in_time, is_wanted);
     scan->reasons[v->reason]++;
@@ -235,7 +238,7 @@ FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_
             break;
         }
         if (variety != FF_ANY_RECORDS || FF_LIKELY(step == FF_STEP_PACKET)) {
-            n += ff_scan_record(scan, &r, &scan->views[n], variety);
+            n += ff_scan_record(scan, &r, s->p + s->n, &scan->views[n], variety);
             n_records++;
         }
         ff_skip(s, r.n_bytes);
@@ -259,13 +262,8 @@ static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
     }
 }
 
-/* The work beyond the headers that somebody asked for. */
+/* The work on the views of a chunk that needs more than one packet's own bytes. */
 static inline void ff_scan_finish_views(ff_scan *scan) {
-    if (scan->needs == FF_NEED_HEADERS) return;
-    for (size_t i = 0; i < scan->n_views; i++) {
-        ff_view *v = &scan->views[i];
-        if (v->layers & FF_BIT(OPTIONS)) ff_options_decode(scan->lexicon, v);
-    }
     if (scan->needs != FF_NEED_SIGNATURE) return;
     for (size_t i = 0; i < scan->n_views; i++) {
         ff_view *v = &scan->views[i];

@@ -54,21 +54,27 @@ FF_INLINE uint8_t ff_sig_wscale(const ff_sig *sig) { return (uint8_t)sig->scale;
 /* How the options of a header are laid out: everything that the values in them do not
  * change. Most packets repeat a layout, which is then recognised by its kind and length
  * bytes instead of being walked again. */
+#define FF_LAYOUT_WORDS (FF_TCP_OPTIONS_MAX_BYTES / 8)
 typedef struct ff_layout {
-    uint32_t mask[FF_TCP_OPTIONS_MAX_BYTES / 4]; /* ones over kind and length bytes */
-    uint32_t pattern[FF_TCP_OPTIONS_MAX_BYTES / 4];
+    uint64_t mask[FF_LAYOUT_WORDS]; /* ones over kind and length bytes */
+    uint64_t pattern[FF_LAYOUT_WORDS];
     uint32_t kinds_code;
-    uint32_t layers;    /* FF_LAYER_MSS and _WSCALE where present */
-    uint8_t mss_off;    /* of the value, from the options' beginning */
-    uint8_t wscale_off; /* likewise */
-    bool in_use;
+    uint32_t layers;   /* FF_LAYER_MSS and _WSCALE where present */
+    uint16_t mss_mask; /* ones where present */
+    uint8_t wscale_mask;
+    uint8_t mss_off, wscale_off; /* of the values, from the TCP header's beginning */
+    uint8_t tag;                 /* bytes of options, and 1; 0 while not in use */
 } ff_layout;
 
-/* Recently seen layouts, a few for each length of options. */
+/* Recently seen layouts, a few for each length of options; and which one came last
+ * behind the same first kinds. */
+#define FF_LAYOUT_LENGTHS (FF_TCP_OPTIONS_MAX_BYTES / 4 + 1)
 #define FF_LAYOUT_WAYS 4
+#define FF_LAYOUT_GUESSES 256
 typedef struct ff_layouts {
-    ff_layout of[FF_TCP_OPTIONS_MAX_BYTES / 4 + 1][FF_LAYOUT_WAYS];
-    uint8_t next[FF_TCP_OPTIONS_MAX_BYTES / 4 + 1]; /* the way to replace */
+    ff_layout of[FF_LAYOUT_LENGTHS * FF_LAYOUT_WAYS];
+    uint8_t next[FF_LAYOUT_LENGTHS]; /* the way to replace */
+    uint8_t guess[FF_LAYOUT_GUESSES];
 } ff_layouts;
 
 /* What codes refer to: lists of kinds and signatures, and the layouts that remember
@@ -111,17 +117,20 @@ static inline bool ff_options_walk(const uint8_t *p, size_t n, ff_kinds *kinds,
         mask[at + 1] = 0xff;
         if (len_bytes < 2 || len_bytes > n - at) return false;
         if (kind == FF_TCP_KIND_MSS && len_bytes == 4) {
-            layout->mss_off = (uint8_t)(at + 2);
+            layout->mss_off = (uint8_t)(FF_TCP_MIN_BYTES + at + 2);
+            layout->mss_mask = 0xffff;
             layout->layers |= FF_BIT(MSS);
         } else if (kind == FF_TCP_KIND_WSCALE && len_bytes == 3) {
-            layout->wscale_off = (uint8_t)(at + 2);
+            layout->wscale_off = (uint8_t)(FF_TCP_MIN_BYTES + at + 2);
+            layout->wscale_mask = 0xff;
             layout->layers |= FF_BIT(WSCALE);
         }
         at += len_bytes;
     }
     memcpy(layout->mask, mask, sizeof mask);
-    for (size_t w = 0; w < n / 4; w++)
-        layout->pattern[w] = ff_load_u32(p + 4 * w) & layout->mask[w];
+    memcpy(layout->pattern, p, n);
+    for (size_t w = 0; w < FF_LAYOUT_WORDS; w++) layout->pattern[w] &= layout->mask[w];
+    layout->tag = (uint8_t)(n + 1);
     return true;
 }
 
@@ -153,35 +162,81 @@ static inline uint32_t ff_kinds_code(ff_dict *d, const ff_kinds *kinds) {
     return code;
 }
 
+FF_INLINE uint64_t ff_layout_differs(const ff_layout *layout, const uint8_t *p,
+                                     size_t begin, size_t end) {
+    uint64_t differing = 0;
+    for (size_t w = begin; w < end; w++)
+        differing |= (ff_load_u64(p + 8 * w) ^ layout->pattern[w]) & layout->mask[w];
+    return differing;
+}
+
+/* Of FF_TCP_OPTIONS_MAX_BYTES the first n are options. What stands behind them is
+ * compared as well, under a mask of zeros: hardly any list is long enough for a branch.
+ */
 FF_INLINE bool ff_layout_matches(const ff_layout *layout, const uint8_t *p, size_t n) {
-    uint32_t differing = 0;
-    for (size_t w = 0; w < n / 4; w++)
-        differing |= (ff_load_u32(p + 4 * w) & layout->mask[w]) ^ layout->pattern[w];
-    return layout->in_use && differing == 0;
+    if ((layout->tag ^ (n + 1)) | ff_layout_differs(layout, p, 0, 3)) return false;
+    return FF_LIKELY(n <= 24) || ff_layout_differs(layout, p, 3, 5) == 0;
+}
+
+/* The bytes that tell most layouts apart, by the number of words they have: the first
+ * kind, and behind an MSS what comes next. A table, because n is not predictable. */
+#define FF_TELLING {0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0}
+static const uint8_t ff_layout_telling[FF_LAYOUT_LENGTHS][8] = {
+    {0},        {0xff},     FF_TELLING, FF_TELLING, FF_TELLING, FF_TELLING,
+    FF_TELLING, FF_TELLING, FF_TELLING, FF_TELLING, FF_TELLING};
+#undef FF_TELLING
+
+/* Where the guess for n option bytes stands. */
+FF_INLINE uint8_t *ff_layout_guess(ff_layouts *layouts, const uint8_t *p, size_t n) {
+    uint64_t key = ff_load_u64(p) & ff_load_u64(ff_layout_telling[n / 4]);
+    return &layouts->guess[(key + n) * FF_HASH_ODD_1 >> 56];
 }
 
 /* Find or make the layout of n option bytes; NULL where they are malformed. */
-FF_INLINE const ff_layout *ff_layout_of(ff_lexicon *lexicon, const uint8_t *p,
-                                        size_t n) {
-    ff_layout *ways = lexicon->layouts.of[n / 4];
-    for (size_t i = 0; i < FF_LAYOUT_WAYS; i++)
-        if (FF_LIKELY(ff_layout_matches(&ways[i], p, n))) return &ways[i];
-    ff_kinds kinds;
-    ff_layout layout;
-    if (!ff_options_walk(p, n, &kinds, &layout)) return NULL;
-    layout.kinds_code = ff_kinds_code(&lexicon->kinds, &kinds);
-    layout.in_use = true;
-    uint8_t *next = &lexicon->layouts.next[n / 4];
-    ff_layout *way = &ways[*next];
-    *next = (uint8_t)((*next + 1) % FF_LAYOUT_WAYS);
-    *way = layout;
-    return way;
+FF_OUTLINE const ff_layout *ff_layout_search(ff_lexicon *lexicon,
+                                             const uint8_t *options, size_t n) {
+    uint8_t p[FF_TCP_OPTIONS_MAX_BYTES] = {0};
+    memcpy(p, options, n);
+    size_t begin = n / 4 * FF_LAYOUT_WAYS, at = begin;
+    ff_layouts *layouts = &lexicon->layouts;
+    while (at < begin + FF_LAYOUT_WAYS && !ff_layout_matches(&layouts->of[at], p, n))
+        at++;
+    if (at == begin + FF_LAYOUT_WAYS) {
+        ff_kinds kinds;
+        ff_layout layout;
+        if (!ff_options_walk(p, n, &kinds, &layout)) return NULL;
+        layout.kinds_code = ff_kinds_code(&lexicon->kinds, &kinds);
+        at = begin + layouts->next[n / 4]++ % FF_LAYOUT_WAYS;
+        layouts->of[at] = layout;
+    }
+    *ff_layout_guess(layouts, p, n) = (uint8_t)at;
+    return &layouts->of[at];
 }
 
-/* Decode the options of a packet whose TCP header is whole. */
-FF_INLINE void ff_options_decode(ff_lexicon *lexicon, ff_view *v) {
+/* The same; options begin n_readable bytes that may be read, whatever they are. */
+FF_INLINE const ff_layout *ff_layout_of(ff_lexicon *lexicon, const uint8_t *options,
+                                        size_t n, size_t n_readable) {
+    if (FF_LIKELY(n_readable >= FF_TCP_OPTIONS_MAX_BYTES)) {
+        ff_layouts *layouts = &lexicon->layouts;
+        const ff_layout *layout = &layouts->of[*ff_layout_guess(layouts, options, n)];
+        if (FF_LIKELY(ff_layout_matches(layout, options, n))) return layout;
+    }
+    return ff_layout_search(lexicon, options, n);
+}
+
+/* An absent value's offset is 0, its mask as well. */
+FF_INLINE uint16_t ff_layout_mss(const ff_layout *layout, const uint8_t *tcp) {
+    return ff_load_be16(tcp + layout->mss_off) & layout->mss_mask;
+}
+FF_INLINE uint8_t ff_layout_wscale(const ff_layout *layout, const uint8_t *tcp) {
+    return tcp[layout->wscale_off] & layout->wscale_mask;
+}
+
+/* Decode the options of a packet whose TCP header is whole; the block ends at `end`. */
+FF_INLINE void ff_options_decode(ff_lexicon *lexicon, const uint8_t *end, ff_view *v) {
     const uint8_t *options = v->tcp + FF_TCP_MIN_BYTES;
-    const ff_layout *layout = ff_layout_of(lexicon, options, v->options_bytes);
+    const ff_layout *layout =
+        ff_layout_of(lexicon, options, v->options_bytes, (size_t)(end - options));
     if (FF_UNLIKELY(layout == NULL)) {
         ff_view_fault(v, FF_STATE_tcp_bad_option);
         v->layers &= ~FF_BIT(OPTIONS);
@@ -189,8 +244,8 @@ FF_INLINE void ff_options_decode(ff_lexicon *lexicon, ff_view *v) {
     }
     v->kinds_code = layout->kinds_code;
     v->layers |= layout->layers;
-    if (layout->layers & FF_BIT(MSS)) v->mss = ff_load_be16(options + layout->mss_off);
-    if (layout->layers & FF_BIT(WSCALE)) v->wscale = options[layout->wscale_off];
+    v->mss = ff_layout_mss(layout, v->tcp);
+    v->wscale = ff_layout_wscale(layout, v->tcp);
 }
 
 static inline void ff_sig_add_text(ff_dict *d, const ff_dict *kinds_dict,

@@ -99,7 +99,7 @@ static void decode(uint8_t link, ff_span frame, uint32_t decap, uint32_t more_by
         lexicon_room(&lexicon, FF_CHUNK_ROWS);
     if (v->layers & FF_BIT(OPTIONS)) ff_options_decode(&lexicon, frame.p + frame.n, v);
     ff_scan_finish_views(&scan);
-    ff_fill_columns(&scan, &r->cols);
+    ff_columns_add_views(&r->cols, scan.views, scan.n_views);
     r->reason = v->reason;
     check_pointers(v, frame);
     check_layers(v);

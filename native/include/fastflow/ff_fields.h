@@ -11,7 +11,7 @@
 #ifndef FASTFLOW_FF_FIELDS_H
 #define FASTFLOW_FF_FIELDS_H
 
-#include "fastflow/ff_decode.h"
+#include "fastflow/ff_usual.h"
 
 /* Work that is done only if a requested column needs it. */
 enum ff_need { FF_NEED_HEADERS = 0, FF_NEED_OPTIONS = 1, FF_NEED_SIGNATURE = 3 };
@@ -118,29 +118,37 @@ typedef struct ff_columns {
 
 /* A column at a time: what a scan of a few columns does. */
 typedef void ff_fill(const ff_view *views, size_t n, void *out);
+typedef void ff_fill_usual(const ff_usual_rules *rules, const ff_usual *usual, size_t n,
+                           void *out);
 
-#define X(name, c_type, arrow, dict, layer, needs, decode, unit, source)    \
-    static void ff_fill_##name(const ff_view *views, size_t n, void *out) { \
-        c_type *values = out;                                               \
-        for (size_t i = 0; i < n; i++) {                                    \
-            const ff_view *v = &views[i];                                   \
-            values[i] = decode;                                             \
-        }                                                                   \
+#define X(name, c_type, arrow, dict, layer, needs, decode, unit, source)           \
+    static void ff_fill_##name(const ff_view *views, size_t n, void *out) {        \
+        c_type *values = out;                                                      \
+        for (size_t i = 0; i < n; i++) {                                           \
+            const ff_view *v = &views[i];                                          \
+            values[i] = decode;                                                    \
+        }                                                                          \
+    }                                                                              \
+    static void ff_fill_usual_##name(const ff_usual_rules *rules,                  \
+                                     const ff_usual *usual, size_t n, void *out) { \
+        c_type *values = out;                                                      \
+        for (size_t i = 0; i < n; i++) {                                           \
+            ff_view view;                                                          \
+            const ff_view *v = &view;                                              \
+            ff_usual_view(rules, &usual[i], &view);                                \
+            values[i] = decode;                                                    \
+        }                                                                          \
     }
 FF_FIELDS(X)
 #undef X
 
 /* A row at a time, every column that is not derived: each view is looked at once, which
  * halves the time of a scan of all columns. */
-static inline void ff_store_rows(const ff_columns *cols, const ff_view *views, size_t n,
-                                 size_t row) {
-    for (size_t i = 0; i < n; i++) {
-        const ff_view *v = &views[i];
+FF_INLINE void ff_store_row(const ff_columns *cols, const ff_view *v, size_t row) {
 #define X(name, c_type, arrow, dict, layer, needs, decode, unit, source) \
-    ((c_type *)cols->values[FF_COL_##name])[row + i] = decode;
-        FF_PACKET_FIELDS(X)
+    ((c_type *)cols->values[FF_COL_##name])[row] = decode;
+    FF_PACKET_FIELDS(X)
 #undef X
-    }
 }
 
 typedef struct ff_field {
@@ -153,6 +161,7 @@ typedef struct ff_field {
     enum ff_layer layer;
     enum ff_need needs;
     ff_fill *fill;
+    ff_fill_usual *fill_usual;
 } ff_field;
 
 static const ff_field ff_fields[FF_N_COLS] = {
@@ -165,7 +174,8 @@ static const ff_field ff_fields[FF_N_COLS] = {
      FF_DICT_##dict,                                                     \
      FF_LAYER_##layer,                                                   \
      FF_NEED_##needs,                                                    \
-     ff_fill_##name},
+     ff_fill_##name,                                                     \
+     ff_fill_usual_##name},
     FF_FIELDS(X)
 #undef X
 };

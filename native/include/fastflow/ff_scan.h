@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop: records of a capture, a chunk at a time, into views; from there into the
- * caller's columns (below) or cells (ff_tally.h).
+ * caller's columns (ff_columns.h) or cells (ff_tally.h). Usual packets (ff_usual.h) go
+ * into columns without a view in between.
  *
  * A block ends anywhere. What of it was not consumed is the beginning of a record and
  * must stand at the beginning of the next block. Views point into the block and are
@@ -10,11 +11,7 @@
 
 #include "fastflow/ff_bpf.h"
 #include "fastflow/ff_capture.h"
-#include "fastflow/ff_fields.h"
-#include "fastflow/ff_tcpsig.h"
-
-/* Few enough for the views of a chunk and the packets behind them to stay cached. */
-#define FF_CHUNK_ROWS 256
+#include "fastflow/ff_columns.h"
 
 /* Why a call came back. */
 enum ff_outcome {
@@ -43,6 +40,7 @@ typedef struct ff_scan {
     bool has_filter;
     ff_bpf filters[FF_N_LINKS]; /* n = 0 where the filter has no meaning for a link */
     ff_lexicon *lexicon;
+    size_t stretch; /* see ff_scan_stretch() */
     size_t n_views;
     ff_view views[FF_CHUNK_ROWS];
 } ff_scan;
@@ -213,15 +211,15 @@ static inline ptrdiff_t ff_scan_left_at_limit(const ff_scan *scan, size_t n) {
     return room > n ? -1 : (ptrdiff_t)(n - room);
 }
 
-/* Take records from *s into at most max_rows views; *s then begins at the next record.
- * Every turn uses up at least a byte. */
+/* Take records from *s into views until there are max_rows; *s then begins at the next
+ * record. Every turn uses up at least a byte. */
 FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_rows,
                                           enum ff_variety variety) {
     const uint8_t *begin = s->p;
     ff_capture *c = &scan->capture;
     ff_pcap pcap = c->pcap; /* a copy of its own cannot be changed by what is written */
     ptrdiff_t left = ff_scan_left_at_limit(scan, s->n);
-    size_t n = 0, n_records = 0;
+    size_t n = scan->n_views, n_records = 0;
     enum ff_outcome outcome = FF_FULL;
     if (variety == FF_PLAIN_RECORDS) ff_pcap_be_plain(&pcap);
     while (n < max_rows) {
@@ -249,13 +247,100 @@ FF_INLINE enum ff_outcome ff_scan_records(ff_scan *scan, ff_span *s, size_t max_
     return outcome;
 }
 
+/* Where usual packets go: one of the three. */
+typedef struct ff_usual_sink {
+    ff_usual *usual;
+    ff_view *views;
+    const ff_columns *rows;
+    ff_layer_bytes *layers; /* of the rows */
+} ff_usual_sink;
+
+FF_INLINE void ff_usual_put(ff_usual_sink to, const ff_usual_rules *rules,
+                            const ff_usual *u, size_t n) {
+    if (to.usual != NULL) {
+        to.usual[n] = *u;
+    } else if (to.views != NULL) {
+        ff_usual_view(rules, u, &to.views[n]);
+    } else {
+        ff_view v; /* never leaves the registers */
+        ff_usual_view(rules, u, &v);
+        ff_store_row(to.rows, &v, to.rows->n_rows + n);
+        ff_layer_put(to.layers, n, u->layers);
+    }
+}
+
+/* Take the usual packets that *s begins with, at most max_rows; *s then begins at
+ * another record, at the limit, or near the block's end. */
+FF_INLINE size_t ff_scan_usual(ff_scan *scan, const ff_usual_rules *rules, ff_span *s,
+                               size_t max_rows, bool has_options, ff_usual_sink to) {
+    ff_span left = *s;
+    int64_t first_ts_ns = scan->first_ts_ns, last_ts_ns = scan->last_ts_ns;
+    ptrdiff_t at_limit = ff_scan_left_at_limit(scan, s->n);
+    size_t n = 0;
+    while (n < max_rows && FF_LIKELY(ff_has(left, FF_USUAL_REACH_BYTES)) &&
+           FF_LIKELY((ptrdiff_t)left.n > at_limit)) {
+        int64_t ts_ns = ff_usual_ts(rules, left.p);
+        ff_usual u;
+        if (FF_UNLIKELY(!ff_usual_next(rules, left, ts_ns, &u))) break;
+        if (has_options && FF_UNLIKELY(!ff_usual_options(scan->lexicon, &u))) break;
+        ff_usual_put(to, rules, &u, n++);
+        if (ts_ns < first_ts_ns) first_ts_ns = ts_ns;
+        if (ts_ns > last_ts_ns) last_ts_ns = ts_ns;
+        ff_skip(&left, FF_USUAL_FRAME + ff_usual_caplen(left.p));
+    }
+    scan->first_ts_ns = first_ts_ns;
+    scan->last_ts_ns = last_ts_ns;
+    scan->consumed_bytes += s->n - left.n;
+    scan->n_records += n;
+    scan->reasons[FF_REASON_counted] += n;
+    *s = left;
+    return n;
+}
+
+/* A loop of its own for what is asked of it. */
+FF_INLINE size_t ff_scan_usual_to(ff_scan *scan, const ff_usual_rules *rules,
+                                  ff_span *s, size_t max_rows, ff_usual_sink to) {
+    if (scan->needs == FF_NEED_HEADERS)
+        return ff_scan_usual(scan, rules, s, max_rows, false, to);
+    return ff_scan_usual(scan, rules, s, max_rows, true, to);
+}
+
+/* Take records the general way: one, behind n_usual packets; but where there were none
+ * of those, twice as many as the last time, so that asking costs nothing in a capture
+ * that has no usual packet. */
+static inline enum ff_outcome ff_scan_stretch(ff_scan *scan, ff_span *s, size_t n_usual,
+                                              size_t max_rows) {
+    size_t stretch = n_usual > 0 || scan->stretch == 0 ? 1 : 2 * scan->stretch;
+    scan->stretch = stretch < FF_CHUNK_ROWS ? stretch : FF_CHUNK_ROWS;
+    if (max_rows - scan->n_views > scan->stretch)
+        max_rows = scan->n_views + scan->stretch;
+    return ff_scan_records(scan, s, max_rows, FF_PLAIN_RECORDS);
+}
+
+static inline ff_usual_rules ff_scan_rules(const ff_scan *scan) {
+    return ff_usual_rules_of(&scan->capture.pcap, scan->ts_min_ns, scan->ts_end_ns);
+}
+
+static inline enum ff_outcome ff_scan_plain(ff_scan *scan, ff_span *s,
+                                            size_t max_rows) {
+    ff_usual_rules rules = ff_scan_rules(scan);
+    enum ff_outcome outcome = FF_FULL;
+    while (outcome == FF_FULL && scan->n_views < max_rows) {
+        ff_usual_sink to = {.views = scan->views + scan->n_views};
+        size_t n = ff_scan_usual_to(scan, &rules, s, max_rows - scan->n_views, to);
+        scan->n_views += n;
+        if (scan->n_views < max_rows) outcome = ff_scan_stretch(scan, s, n, max_rows);
+    }
+    return outcome;
+}
+
 /* A chunk of views. Classic pcap has a loop of its own, in which a record never leaves
- * the registers, and its usual kind one with few questions. */
+ * the registers; its plain kind looks for usual packets first. */
 static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
                                             size_t max_rows) {
+    scan->n_views = 0;
     switch (ff_scan_variety(scan)) {
-        case FF_PLAIN_RECORDS:
-            return ff_scan_records(scan, s, max_rows, FF_PLAIN_RECORDS);
+        case FF_PLAIN_RECORDS: return ff_scan_plain(scan, s, max_rows);
         case FF_PCAP_RECORDS:
             return ff_scan_records(scan, s, max_rows, FF_PCAP_RECORDS);
         default: return ff_scan_records(scan, s, max_rows, FF_ANY_RECORDS);
@@ -273,57 +358,41 @@ static inline void ff_scan_finish_views(ff_scan *scan) {
     }
 }
 
-/* Bit `layer` of four rows, as the lowest four bits. The multiplication moves bits 0,
- * 16, 32 and 48 to 48, 49, 50 and 51, where no other product reaches. */
-FF_INLINE unsigned ff_layer_bits(const uint16_t *layers, unsigned layer) {
-    uint64_t four = (uint64_t)layers[0] | (uint64_t)layers[1] << 16 |
-                    (uint64_t)layers[2] << 32 | (uint64_t)layers[3] << 48;
-    uint64_t bits = four >> layer & 0x0001000100010001u;
-    return bits * 0x0001000200040008u >> 48 & 15u;
+/* Usual packets into columns: all of a packet at once, or described first and then
+ * looked at again for each column that is wanted. */
+static inline size_t ff_scan_usual_columns(ff_scan *scan, const ff_usual_rules *rules,
+                                           ff_span *s, size_t max_rows,
+                                           ff_columns *cols) {
+    if (ff_columns_is_by_row(cols)) {
+        ff_layer_bytes layers;
+        ff_usual_sink to = {.rows = cols, .layers = &layers};
+        size_t n = ff_scan_usual(scan, rules, s, max_rows, true, to);
+        ff_columns_end_rows(cols, &layers, n);
+        return n;
+    }
+    ff_usual usual[FF_CHUNK_ROWS];
+    ff_usual_sink to = {.usual = usual};
+    size_t n = ff_scan_usual_to(scan, rules, s, max_rows, to);
+    ff_columns_add_usual(cols, rules, usual, n);
+    return n;
 }
 
-/* Append n rows' bits of a layer, least significant first, behind the row-th bit. The
- * layers of rows behind the n-th are zero. */
-static inline void ff_fill_valid(const uint16_t *layers, size_t n, unsigned layer,
-                                 uint8_t *bits, size_t row) {
-    unsigned shift = row & 7;
-    bits += row >> 3;
-    unsigned carry = shift ? *bits : 0;
-    for (size_t i = 0; i < n; i += 8) {
-        unsigned byte = ff_layer_bits(layers + i, layer) |
-                        ff_layer_bits(layers + i + 4, layer) << 4;
-        carry |= byte << shift;
-        *bits++ = (uint8_t)carry;
-        carry >>= 8;
+/* A chunk of rows, at most max_rows. Signatures are made of views. */
+static inline enum ff_outcome ff_scan_rows(ff_scan *scan, ff_span *s, size_t max_rows,
+                                           ff_columns *cols) {
+    enum ff_outcome outcome;
+    if (ff_scan_variety(scan) != FF_PLAIN_RECORDS || scan->needs == FF_NEED_SIGNATURE) {
+        outcome = ff_scan_chunk(scan, s, max_rows);
+    } else {
+        ff_usual_rules rules = ff_scan_rules(scan);
+        size_t n = ff_scan_usual_columns(scan, &rules, s, max_rows, cols);
+        if (n == max_rows) return FF_FULL;
+        scan->n_views = 0;
+        outcome = ff_scan_stretch(scan, s, n, max_rows - n);
     }
-    if (carry) *bits = (uint8_t)carry;
-}
-
-static inline void ff_fill_valids(const ff_scan *scan, ff_columns *cols) {
-    uint16_t layers[FF_CHUNK_ROWS + 8];
-    for (size_t i = 0; i < scan->n_views; i++)
-        layers[i] = (uint16_t)scan->views[i].layers;
-    memset(layers + scan->n_views, 0, 8 * sizeof *layers);
-    for (unsigned layer = 0; layer < FF_N_LAYERS; layer++)
-        if (cols->valid[layer] != NULL)
-            ff_fill_valid(layers, scan->n_views, layer, cols->valid[layer],
-                          cols->n_rows);
-}
-
-static inline void ff_fill_columns(const ff_scan *scan, ff_columns *cols) {
-    size_t n = scan->n_views, row = cols->n_rows;
-    int first = 0;
-    if (cols->has_every_packet_field) {
-        ff_store_rows(cols, scan->views, n, row);
-        first = FF_FIRST_DERIVED_COL;
-    }
-    for (int c = first; c < FF_N_COLS; c++) {
-        if (cols->values[c] == NULL) continue;
-        char *out = cols->values[c];
-        ff_fields[c].fill(scan->views, n, out + row * ff_fields[c].width_bytes);
-    }
-    ff_fill_valids(scan, cols);
-    cols->n_rows += n;
+    ff_scan_finish_views(scan);
+    ff_columns_add_views(cols, scan->views, scan->n_views);
+    return outcome;
 }
 
 /* Scan a block into columns; *consumed says how much of it was used up. */
@@ -331,16 +400,13 @@ static inline enum ff_outcome ff_scan_columns(ff_scan *scan, const uint8_t *p, s
                                               ff_columns *cols, size_t *consumed) {
     ff_span s = {p, n};
     enum ff_outcome outcome = FF_FULL;
-    while (cols->n_rows < cols->capacity_rows) {
-        if (!ff_lexicon_has_room(scan->lexicon, FF_CHUNK_ROWS)) {
-            outcome = FF_NEED_ROOM;
-            break;
-        }
+    while (outcome == FF_FULL && cols->n_rows < cols->capacity_rows) {
         size_t left = cols->capacity_rows - cols->n_rows;
-        outcome = ff_scan_chunk(scan, &s, left < FF_CHUNK_ROWS ? left : FF_CHUNK_ROWS);
-        ff_scan_finish_views(scan);
-        ff_fill_columns(scan, cols);
-        if (outcome != FF_FULL) break;
+        if (ff_lexicon_has_room(scan->lexicon, FF_CHUNK_ROWS))
+            outcome = ff_scan_rows(scan, &s,
+                                   left < FF_CHUNK_ROWS ? left : FF_CHUNK_ROWS, cols);
+        else
+            outcome = FF_NEED_ROOM;
     }
     *consumed = n - s.n;
     return outcome;

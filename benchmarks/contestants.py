@@ -79,9 +79,12 @@ def _ours(
 
 
 OURS = (
-    _ours("scan-all", "scan, all 27 columns", EVERY, "scan-all"),
-    _ours("scan-four", "scan, four columns", EVERY, "scan-four"),
+    _ours("scan-all", "scan, all 27 columns, 2 workers", EVERY, "scan-all", 2),
+    _ours("scan-all-1", "scan, all 27 columns, 1 worker", EVERY, "scan-all"),
+    _ours("scan-four", "scan, four columns, 2 workers", EVERY, "scan-four", 2),
+    _ours("scan-four-1", "scan, four columns, 1 worker", EVERY, "scan-four"),
     _ours("tally", "counts and sources in memory, 1 worker", USUAL, "tally"),
+    _ours("tally-2", "counts and sources in memory, 2 workers", USUAL, "tally", 2),
     _ours("reduce", "whole reduce, 1 worker", (*USUAL, "one-hour"), "reduce"),
     _ours("reduce-2", "whole reduce, 2 workers", USUAL, "reduce", 2),
     _ours("reduce-gz", "whole reduce of .pcap.gz, 2 workers", SCAN, "reduce", 2, "gz"),

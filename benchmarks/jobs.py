@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import fastflow
 import loads
+from fastflow.counting import Counting
 from fastflow.pipeline import reduce as reduce_captures
 from fastflow.reader import Reader, new_lexicon
 from fastflow.sources.stream import open_stream
 from fastflow.stages.country import load_country_table
+from fastflow.stages.rows import HourlyRows
 from fastflow.stages.spill import Memory
-from fastflow.stages.tally import HourlyTally
 
 if TYPE_CHECKING:
     from fastflow.stages.country import CountryTable
@@ -36,25 +37,22 @@ READ_BYTES = 1 << 20
 FOUR_COLUMNS = ("ts", "src", "dst_port", "tcp_window")
 
 
-def scan(capture: Path, columns: tuple[str, ...] | None = None) -> int:
+def scan(
+    capture: Path, columns: tuple[str, ...] | None = None, workers: int = 1
+) -> int:
     """Decode a capture to record batches, and drop them; None: all columns."""
-    batches = fastflow.scan(capture, columns=columns, workers=1)
+    batches = fastflow.scan(capture, columns=columns, workers=workers)
     return sum(batch.num_rows for batch in batches)
 
 
-def tally(capture: Path, table: CountryTable) -> int:
+def tally(capture: Path, table: CountryTable, workers: int = 1) -> int:
     """Count a capture in memory: rows of `counts` and of `sources` as Arrow tables."""
-    hourly = HourlyTally(table, memory=Memory(max_cells=1 << 24))
-    stream = open_stream(capture)
-    try:
-        reader = Reader(stream, new_lexicon())
+    counting = Counting(table, Memory(max_cells=1 << 24))
+    with Reader(open_stream(capture), new_lexicon(), reads_ahead=False) as reader:
         if reader.open() is not None:
             raise ValueError(f"{capture}: no capture")
-        hourly.add(reader)
-    finally:
-        stream.close()
-    rows = hourly.rows("bench", "bench")
-    counts, _ = rows.table("counts"), rows.table("sources")
+        runs = counting.count(reader, workers)
+    counts, _ = HourlyRows(runs, table.codes, "bench", "bench").tables(workers)
     return int(counts["packets"].to_numpy().sum())
 
 
@@ -92,9 +90,11 @@ def _drain(file: Any) -> int:
 
 #: Each takes a capture, the directory of a store that is not there yet, and workers.
 JOBS: dict[str, Callable[[Path, Path, int], int]] = {
-    "scan-all": lambda capture, store, workers: scan(capture),
-    "scan-four": lambda capture, store, workers: scan(capture, FOUR_COLUMNS),
-    "tally": lambda capture, store, workers: tally(capture, load_country_table()),
+    "scan-all": lambda capture, store, workers: scan(capture, None, workers),
+    "scan-four": lambda capture, store, workers: scan(capture, FOUR_COLUMNS, workers),
+    "tally": lambda capture, store, workers: tally(
+        capture, load_country_table(), workers
+    ),
     "reduce": reduce,
     "bare-gz": lambda capture, store, workers: gunzip(capture),
     "bare-zst": lambda capture, store, workers: unzstd(capture),

@@ -202,7 +202,7 @@ cdef extern from "fastflow/ff_tally.h" nogil:
         size_t n_slots
         uint64_t seed
         uint64_t (*clock_ns)() noexcept nogil
-        uint64_t add_ns
+        uint64_t counting_ns
     bint ff_tally_has_room(const ff_tally *tally) noexcept
     bint ff_tally_has_slots(const ff_tally *tally) noexcept
     void ff_tally_rehash(ff_tally *tally) noexcept

@@ -292,7 +292,7 @@ cdef class Tally:
     @property
     def counting_seconds(self):
         """What counting took of the time of add(); 0 unless it is timed."""
-        return self.tally.add_ns / 1e9
+        return self.tally.counting_ns / 1e9
 
     def sources(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from fastflow._version import __version__
+from fastflow.counting import Counting
 from fastflow.errors import ConfigError, exit_code
 from fastflow.filters import PacketFilter, compile_filter
 from fastflow.identity import Digest, DigestBeside
@@ -21,11 +22,9 @@ from fastflow.reader import Decoding, Progress, Reader, new_lexicon, tunnels
 from fastflow.schema import InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
 from fastflow.sources.stream import open_stream
-from fastflow.split import can_split, core_count, in_parts
+from fastflow.split import can_split, core_count
 from fastflow.stages.country import CountryTable, load_country_table
 from fastflow.stages.rows import HourlyRows, Runs
-from fastflow.stages.spill import Memory
-from fastflow.stages.tally import HourlyTally
 from fastflow.store import Store
 from fastflow.store.settings import is_hidden
 
@@ -136,7 +135,7 @@ def reduce(
     reducer = _Reducer(store, table, compiled, progress, phases)
     committer = _Committer(store, phases)
     n_workers = workers or core_count()
-    sizes = [_size_and_time(capture)[0] or 0 for capture, _ in jobs]
+    sizes = [_size(capture) for capture, _ in jobs]
     large = large_ones(sizes, n_workers)
 
     def work(number: int) -> tuple[Reduced, list[str]]:
@@ -202,8 +201,7 @@ class _Reducer:
         self._table = table
         self._progress = progress
         self._phases = phases
-        self._memory = Memory()
-        self._idle: deque[HourlyTally] = deque()
+        self._counting = Counting(table, phases=phases)
 
     def reduce(
         self, capture: Found, sensor: str, workers: int
@@ -248,62 +246,41 @@ class _Reducer:
             if fault in UNKNOWN_FORMAT and not capture.is_named:
                 stats = reader.stats()
                 return Reduced(_record(capture, sensor, "", stats, "skipped")), stats
-            if fault is not None or workers == 1 or not can_split(reader):
-                runs: Runs = self._count(reader) if fault is None else []
+            if fault is None and workers > 1 and can_split(reader):
+                counted = self._count_beside(reader, digest, workers)
+                if counted is None:
+                    return self._reduce(capture, sensor, workers=1)
+                runs, digest = counted
+            else:
+                runs = self._counting.count(reader) if fault is None else []
                 if reader.stats().status in ("damaged", "rejected"):
                     digest.limit(reader.scanner.consumed_bytes)
                 reader.read_on(digest.end_bytes)
-            else:
-                found = self._count_parts(reader, digest, workers)
-                if found is None:
-                    return self._reduce(capture, sensor, workers=1)
-                runs, digest = found
             stats = reader.stats()
         input_id = digest.input_id(stats, sensor, capture.path)
         record = _record(capture, sensor, input_id, stats)
         record.country_table = f"{self._table.name} {self._table.version}"
         record.country_date = self._table.date
-        return Reduced(
-            record, HourlyRows(runs, self._table.codes, sensor, input_id)
-        ), stats
+        rows = HourlyRows(runs, self._table.codes, sensor, input_id)
+        return Reduced(record, rows), stats
 
-    def _count(self, reader: Reader) -> Runs:
-        """Count what a reader yields, in a tally whose memory is used again."""
-        try:
-            tally = self._idle.pop()
-        except IndexError:
-            tally = HourlyTally(self._table, memory=self._memory, phases=self._phases)
-        tally.add(reader)
-        runs = tally.take_runs()
-        self._idle.append(tally)
-        return runs
-
-    def _count_part(self, reader: Reader) -> Iterator[Runs]:
-        yield self._count(reader)
-
-    def _count_parts(
+    def _count_beside(
         self, reader: Reader, digest: Digest, workers: int
     ) -> tuple[Runs, Digest] | None:
         """Count the parts of one file at the same time; None if it changed meanwhile.
 
         Its bytes are read twice: by those who count, and by the one who hashes.
         """
-        size = reader.stream.size_bytes or 0
         beside = DigestBeside(cast(int, reader.stream.fd), digest, self._phases)
         try:
-            parts = in_parts(
-                reader,
-                lambda part: iter([self._count(part)]),
-                workers,
-                -(-size // workers),
-            )
-            runs = [run for part in parts for run in part]
+            runs = self._counting.count(reader, workers)
             if reader.stats().status == "damaged":
                 return runs, beside.finish_damaged(reader.scanner.consumed_bytes)
             digest = beside.finish()
         finally:
             beside.stop()
-        return (runs, digest) if digest.n_bytes == reader.end_bytes == size else None
+        is_same = digest.n_bytes == reader.end_bytes == reader.stream.size_bytes
+        return (runs, digest) if is_same else None
 
 
 def _record(
@@ -329,6 +306,13 @@ def _record(
         dropped=stats.dropped,
         version=__version__,
     )
+
+
+def _size(capture: Found) -> int:
+    """Return a regular file's size; 0 for anything else, also what cannot be read."""
+    with suppress(OSError):
+        return _size_and_time(capture)[0] or 0
+    return 0
 
 
 def _size_and_time(capture: Found) -> tuple[int | None, int | None]:

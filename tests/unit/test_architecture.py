@@ -30,6 +30,7 @@ LAYERS = (
     ("stages",),
     ("synth",),
     ("store",),
+    ("counting", "identity", "pool"),
     ("pipeline",),
     ("analysis",),
     ("cli",),
@@ -44,7 +45,7 @@ EXCEPTIONS = {
 
 #: Compiled modules, and the only modules that import them.
 DOORS = {
-    "_core": {"schema", "outcome", "reader", "packets", "stages.rows", "stages.tally"},
+    "_core": {"schema", "outcome", "reader", "packets", "stages.rows"},
     "_tally": {"stages.rows", "stages.spill", "stages.tally"},
     "_lpm": {"stages.country"},
     "_bpf": {"filters"},

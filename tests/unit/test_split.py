@@ -212,12 +212,19 @@ def test_progress_is_told_of_every_byte(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(capture())
     for workers in (1, 2):
-        steps: list[int] = []
+        steps: list[tuple[int, int]] = []
         scan_in_parts(
-            path, PART, workers=workers, block_bytes=999, progress=steps.append
+            path,
+            PART,
+            workers=workers,
+            block_bytes=999,
+            progress=lambda n_bytes, n_packets, to=steps: to.append(
+                (n_bytes, n_packets)
+            ),
         )
-        assert sum(steps) == path.stat().st_size
-        assert min(steps) > 0
+        assert sum(n_bytes for n_bytes, _ in steps) == path.stat().st_size
+        assert min(n_bytes for n_bytes, _ in steps) > 0
+        assert min(n_packets for _, n_packets in steps) >= 0
 
 
 def test_there_is_at_least_one_worker() -> None:

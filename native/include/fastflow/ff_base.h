@@ -36,7 +36,12 @@ static inline uint64_t ff_load_u64(const uint8_t *p) {
     return v;
 }
 
+static inline void ff_store_u64(uint8_t *p, uint64_t v) { memcpy(p, &v, sizeof v); }
+
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+static inline void ff_store_be64(uint8_t *p, uint64_t v) {
+    ff_store_u64(p, __builtin_bswap64(v));
+}
 static inline uint16_t ff_load_be16(const uint8_t *p) {
     return __builtin_bswap16(ff_load_u16(p));
 }
@@ -50,6 +55,7 @@ static inline uint16_t ff_load_le16(const uint8_t *p) { return ff_load_u16(p); }
 static inline uint32_t ff_load_le32(const uint8_t *p) { return ff_load_u32(p); }
 static inline uint64_t ff_load_le64(const uint8_t *p) { return ff_load_u64(p); }
 #else
+static inline void ff_store_be64(uint8_t *p, uint64_t v) { ff_store_u64(p, v); }
 static inline uint16_t ff_load_be16(const uint8_t *p) { return ff_load_u16(p); }
 static inline uint32_t ff_load_be32(const uint8_t *p) { return ff_load_u32(p); }
 static inline uint64_t ff_load_be64(const uint8_t *p) { return ff_load_u64(p); }

@@ -18,6 +18,7 @@ enum ff_grain { FF_GRAIN_SOURCES, FF_GRAIN_COUNTS };
 typedef struct ff_cursor {
     const ff_cell *at, *end; /* what is there of it, from the next cell on */
     uint64_t n_absent;       /* cells behind `end` that are yet to be brought */
+    uint64_t place;          /* of *at: hour, protocol, traffic, port */
 } ff_cursor;
 
 /* A row of `sources` or of `counts`. */
@@ -46,6 +47,7 @@ typedef struct ff_rollup {
     ff_cursor *cursors;
     uint32_t *heap; /* numbers of the cursors with cells left; the least one first */
     size_t n_heap;
+    uint64_t next_hour; /* no cursor but the first has cells of an earlier one */
     const uint32_t *kinds_ranks;
     ff_lexicon *lexicon; /* its signatures are those of the batch */
     ff_numbers countries, traffics;
@@ -62,10 +64,9 @@ enum ff_rolled {
 };
 
 FF_INLINE bool ff_rollup_before(const ff_rollup *r, uint32_t a, uint32_t b) {
-    const ff_cell *x = r->cursors[a].at, *y = r->cursors[b].at;
-    uint64_t hour_x = ff_cell_hour(x), hour_y = ff_cell_hour(y);
-    if (hour_x != hour_y) return hour_x < hour_y;
-    return ff_cell_before(x, y, r->kinds_ranks, FF_KEY_WHERE);
+    const ff_cursor *x = &r->cursors[a], *y = &r->cursors[b];
+    if (FF_LIKELY(x->place != y->place)) return x->place < y->place;
+    return ff_cell_before(x->at, y->at, r->kinds_ranks, FF_KEY_WHERE);
 }
 
 /* Let the heap's element at `at` sink to its place. */
@@ -81,15 +82,34 @@ static inline void ff_rollup_sink(ff_rollup *r, size_t at) {
     }
 }
 
+FF_INLINE void ff_rollup_look(ff_cursor *cursor) {
+    cursor->place = cursor->at->where >> FF_WHERE_PORT;
+}
+
+/* Let the first cursor sink, and see how far the one that comes first now is alone. */
+static inline void ff_rollup_settle(ff_rollup *r) {
+    if (r->n_heap > 0) ff_rollup_look(&r->cursors[r->heap[0]]);
+    ff_rollup_sink(r, 0);
+    r->next_hour = UINT64_MAX;
+    for (size_t child = 1; child <= 2 && child < r->n_heap; child++) {
+        uint64_t hour = ff_cell_hour(r->cursors[r->heap[child]].at);
+        if (hour < r->next_hour) r->next_hour = hour;
+    }
+}
+
 /* Begin with cursors that all show a cell. */
 static inline void ff_rollup_begin(ff_rollup *r, size_t n_cursors) {
     r->n_heap = n_cursors;
-    for (size_t i = 0; i < n_cursors; i++) r->heap[i] = (uint32_t)i;
-    for (size_t i = n_cursors / 2; i-- > 0;) ff_rollup_sink(r, i);
+    for (size_t i = 0; i < n_cursors; i++) {
+        r->heap[i] = (uint32_t)i;
+        ff_rollup_look(&r->cursors[i]);
+    }
+    for (size_t i = n_cursors / 2; i-- > 1;) ff_rollup_sink(r, i);
+    ff_rollup_settle(r);
 }
 
 /* Cells have been brought for the cursor heap[0]. */
-static inline void ff_rollup_brought(ff_rollup *r) { ff_rollup_sink(r, 0); }
+static inline void ff_rollup_brought(ff_rollup *r) { ff_rollup_settle(r); }
 
 FF_INLINE bool ff_same_source(const ff_cell *a, const ff_cell *b) {
     return ((a->src_lo ^ b->src_lo) | (a->src_hi ^ b->src_hi) |
@@ -138,7 +158,8 @@ static inline enum ff_rolled ff_rollup_add(ff_rollup *r, size_t max_rows) {
             if (cursor->n_absent > 0) return FF_ROLLED_OUT;
             r->heap[0] = r->heap[--r->n_heap];
         }
-        if (r->n_heap > 1) ff_rollup_sink(r, 0);
+        if (r->n_heap > 0 && ff_cell_hour(r->cursors[r->heap[0]].at) >= r->next_hour)
+            ff_rollup_settle(r);
     }
     if (r->is_adding && r->n_rows == max_rows) return FF_ROLLED_FULL;
     r->n_rows += r->is_adding;
@@ -254,8 +275,9 @@ static inline void ff_pack_bits(const uint8_t *ok, size_t n, uint8_t *bits) {
     bits[i / 8] = ff_pack_byte(last);
 }
 
-/* A value that is not valid is zero, so that equal rows are equal bytes. `at`, where the
- * first row goes, is a multiple of a chunk; `valid` is NULL where nothing is ever null. */
+/* A value that is not valid is zero, so that equal rows are equal bytes. `at`, where
+ * the first row goes, is a multiple of a chunk; `valid` is NULL where nothing is ever
+ * null. */
 #define X(name, c_type, arrow, dict, is_nullable, is_valid, value)          \
     static void ff_fill_row_##name(const ff_row *rows, size_t n, void *out, \
                                    uint8_t *valid, size_t at) {             \
@@ -266,7 +288,7 @@ static inline void ff_pack_bits(const uint8_t *ok, size_t n, uint8_t *bits) {
             const ff_row *r = &rows[i];                                     \
             bool is_real = (is_valid);                                      \
             ok[i] = is_real;                                                \
-            values[i] = is_real ? value : nothing;                \
+            values[i] = is_real ? value : nothing;                          \
         }                                                                   \
         if (valid != NULL) ff_pack_bits(ok, n, valid + at / 8);             \
     }

@@ -90,16 +90,17 @@ static inline void ff_sort_digit(const ff_sort_item *from, ff_sort_item *to, siz
         to[next[from[i].key >> (8 * digit) & 0xff]++] = from[i];
 }
 
-/* Sort n items, at least one, by the keys in them, least significant byte first; bytes
- * that all keys share cost nothing. Returns which of the two arrays holds them. */
+/* Sort n items, at least one, by the keys in them, from byte `from` on, the least
+ * significant first; bytes that all keys share cost nothing. Returns which of the two
+ * arrays holds them. */
 static inline ff_sort_item *ff_sort_keys(ff_sort_item *items, ff_sort_item *scratch,
-                                         size_t n) {
+                                         size_t n, unsigned from) {
     uint32_t histogram[8][256];
     memset(histogram, 0, sizeof histogram);
     for (size_t i = 0; i < n; i++)
-        for (unsigned digit = 0; digit < 8; digit++)
+        for (unsigned digit = from; digit < 8; digit++)
             histogram[digit][items[i].key >> (8 * digit) & 0xff]++;
-    for (unsigned digit = 0; digit < 8; digit++) {
+    for (unsigned digit = from; digit < 8; digit++) {
         if (histogram[digit][items[0].key >> (8 * digit) & 0xff] == n) continue;
         ff_sort_digit(items, scratch, n, digit, histogram[digit]);
         ff_sort_item *sorted = scratch;
@@ -109,7 +110,26 @@ static inline ff_sort_item *ff_sort_keys(ff_sort_item *items, ff_sort_item *scra
     return items;
 }
 
-/* Sort n items in place by one word of their cells. */
+static inline void ff_sort_keys_in_place(ff_sort_item *items, ff_sort_item *scratch,
+                                         size_t n, unsigned from) {
+    ff_sort_item *sorted = ff_sort_keys(items, scratch, n, from);
+    if (sorted != items) memcpy(items, sorted, n * sizeof *items);
+}
+
+#define FF_SORT_FEW 24
+
+/* Few items by their keys, by insertion. */
+static inline void ff_sort_few_keys(ff_sort_item *items, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        ff_sort_item item = items[i];
+        size_t at = i;
+        for (; at > 0 && item.key < items[at - 1].key; at--) items[at] = items[at - 1];
+        items[at] = item;
+    }
+}
+
+/* Sort items by one word of their cells: by its upper half in passes over all of them;
+ * those that it leaves together are few as a rule, and take less by themselves. */
 static inline void ff_sort_word(const ff_sorter *s, ff_sort_item *items,
                                 ff_sort_item *scratch, size_t n,
                                 enum ff_key_word word) {
@@ -117,11 +137,18 @@ static inline void ff_sort_word(const ff_sorter *s, ff_sort_item *items,
         ff_sort_prefetch(s, items, i, n);
         items[i].key = ff_cell_key(&s->cells[items[i].cell], s->kinds_ranks, word);
     }
-    ff_sort_item *sorted = ff_sort_keys(items, scratch, n);
-    if (sorted != items) memcpy(items, sorted, n * sizeof *items);
+    ff_sort_keys_in_place(items, scratch, n, 4);
+    for (size_t begin = 0, end; begin < n; begin = end) {
+        uint64_t upper = items[begin].key >> 32;
+        for (end = begin + 1; end < n && items[end].key >> 32 == upper;) end++;
+        if (end - begin <= FF_SORT_FEW)
+            ff_sort_few_keys(items + begin, end - begin);
+        else
+            ff_sort_keys_in_place(items + begin, scratch + begin, end - begin, 0);
+    }
 }
 
-/* Few items, by insertion. */
+/* Few items by the words of their cells from one on, by insertion. */
 static inline void ff_sort_few(const ff_sorter *s, ff_sort_item *items, size_t n,
                                enum ff_key_word from) {
     for (size_t i = 1; i < n; i++) {
@@ -135,8 +162,6 @@ static inline void ff_sort_few(const ff_sorter *s, ff_sort_item *items, size_t n
         items[at] = item;
     }
 }
-
-#define FF_SORT_FEW 24
 
 /* Sort items whose cells agree in all words before `from`. */
 static inline void ff_sort_rest(const ff_sorter *s, ff_sort_item *items,
@@ -176,8 +201,7 @@ static inline void ff_sort_hours(const ff_sorter *s, size_t n) {
         is_sorted &= i == 0 || s->items[i - 1].key <= s->items[i].key;
     }
     if (is_sorted) return;
-    ff_sort_item *sorted = ff_sort_keys(s->items, s->scratch, n);
-    if (sorted != s->items) memcpy(s->items, sorted, n * sizeof *sorted);
+    ff_sort_keys_in_place(s->items, s->scratch, n, 0);
 }
 
 /* Copy cells out in the order of the items, adding up equal ones; return how many. */

@@ -58,8 +58,8 @@ typedef struct ff_tally {
     size_t horizon; /* the index may find only cells of higher numbers */
     uint64_t horizon_hour;
     uint64_t seed;
-    uint64_t (*clock_ns)(void); /* the caller's, or NULL */
-    uint64_t add_ns;            /* of ff_tally_scan: what ff_tally_add took by it */
+    uint64_t (*clock_ns)(void);     /* the caller's, or NULL */
+    uint64_t counting_ns;           /* what counting took by it, scanning not */
     ff_cell pending[FF_CHUNK_ROWS]; /* one for each counted view of the chunk */
     uint64_t hashes[FF_CHUNK_ROWS];
 } ff_tally;
@@ -79,10 +79,8 @@ FF_INLINE uint64_t ff_cell_hash(const ff_cell *cell, uint64_t seed) {
 
 FF_INLINE ff_address ff_cell_src(const ff_cell *cell) {
     ff_address a;
-    for (int i = 0; i < 8; i++) {
-        a.byte[i] = (uint8_t)(cell->src_hi >> (56 - 8 * i));
-        a.byte[8 + i] = (uint8_t)(cell->src_lo >> (56 - 8 * i));
-    }
+    ff_store_be64(a.byte, cell->src_hi);
+    ff_store_be64(a.byte + 8, cell->src_lo);
     return a;
 }
 
@@ -226,29 +224,41 @@ static inline void ff_tally_put(ff_tally *tally, const ff_cell *cell, uint64_t h
     tally->slots[at] = ff_tally_slot(hash, ff_tally_last_number(tally));
 }
 
-/* Count the chunk's views. Three loops, so that the cache misses of many packets
- * overlap: slots are on their way while keys are made, cells while slots are read. */
-static inline void ff_tally_add(ff_tally *tally, const ff_view *views, size_t n) {
-    size_t mask = tally->n_slots - 1, n_pending = 0;
-    uint64_t newest_hour = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (FF_UNLIKELY(views[i].reason != FF_REASON_counted)) continue;
-        ff_cell *cell = &tally->pending[n_pending];
-        ff_cell_of_view(&views[i], cell);
-        uint64_t hash = ff_cell_hash(cell, tally->seed);
-        tally->hashes[n_pending++] = hash;
-        FF_PREFETCH(&tally->slots[(size_t)hash & mask]);
-        uint64_t hour = cell->where >> FF_WHERE_HOUR;
-        if (hour > newest_hour) newest_hour = hour;
-    }
-    ff_tally_advance(tally, newest_hour);
+/* Called before and after counting: twice the clock's sign, and the difference stays.
+ */
+FF_INLINE void ff_tally_time(ff_tally *tally) {
+    if (FF_UNLIKELY(tally->clock_ns != NULL))
+        tally->counting_ns = tally->clock_ns() - tally->counting_ns;
+}
+
+/* Cells that are about to be counted. */
+typedef struct ff_pending {
+    size_t n;
+    uint64_t newest_hour;
+} ff_pending;
+
+/* Make the packet's cell, and ask for the slot that may know it. */
+FF_INLINE void ff_tally_pend(ff_tally *tally, ff_pending *pending, const ff_view *v) {
+    ff_cell *cell = &tally->pending[pending->n];
+    ff_cell_of_view(v, cell);
+    uint64_t hash = ff_cell_hash(cell, tally->seed);
+    tally->hashes[pending->n++] = hash;
+    FF_PREFETCH(&tally->slots[(size_t)hash & (tally->n_slots - 1)]);
+    uint64_t hour = cell->where >> FF_WHERE_HOUR;
+    if (hour > pending->newest_hour) pending->newest_hour = hour;
+}
+
+/* Count them. In loops of their own, so that the cache misses of many packets overlap:
+ * slots are on their way while keys are made, cells while slots are read. */
+static inline void ff_tally_count(ff_tally *tally, const ff_pending *pending) {
     uint32_t guesses[FF_CHUNK_ROWS];
-    for (size_t i = 0; i < n_pending; i++) {
+    ff_tally_advance(tally, pending->newest_hour);
+    for (size_t i = 0; i < pending->n; i++) {
         size_t number = ff_tally_guess(tally, tally->hashes[i]);
         guesses[i] = (uint32_t)number;
         if (number > 0) FF_PREFETCH(ff_tally_cell(tally, number));
     }
-    for (size_t i = 0; i < n_pending; i++) {
+    for (size_t i = 0; i < pending->n; i++) {
         const ff_cell *cell = &tally->pending[i];
         if (FF_LIKELY(guesses[i] > 0) &&
             FF_LIKELY(ff_cell_absorb(ff_tally_cell(tally, guesses[i]), cell)))
@@ -257,25 +267,63 @@ static inline void ff_tally_add(ff_tally *tally, const ff_view *views, size_t n)
     }
 }
 
+/* Count the chunk's views. */
+static inline void ff_tally_add_views(ff_tally *tally, const ff_view *views, size_t n) {
+    ff_pending pending = {0};
+    for (size_t i = 0; i < n; i++)
+        if (FF_LIKELY(views[i].reason == FF_REASON_counted))
+            ff_tally_pend(tally, &pending, &views[i]);
+    ff_tally_count(tally, &pending);
+}
+
+/* Count usual packets; the view of one never leaves the registers. */
+static inline void ff_tally_add_usual(ff_tally *tally, const ff_usual_rules *rules,
+                                      const ff_usual *usual, size_t n) {
+    ff_pending pending = {0};
+    for (size_t i = 0; i < n; i++) {
+        ff_view v;
+        ff_usual_view(rules, &usual[i], &v);
+        ff_tally_pend(tally, &pending, &v);
+    }
+    ff_tally_count(tally, &pending);
+}
+
+/* A chunk of packets, scanned and counted. */
+static inline enum ff_outcome ff_tally_chunk(ff_tally *tally, ff_scan *scan,
+                                             ff_span *s) {
+    enum ff_outcome outcome;
+    size_t n = 0;
+    if (ff_scan_variety(scan) == FF_PLAIN_RECORDS) {
+        ff_usual usual[FF_CHUNK_ROWS];
+        ff_usual_rules rules = ff_scan_rules(scan);
+        n = ff_scan_usual_to(scan, &rules, s, FF_CHUNK_ROWS,
+                             (ff_usual_sink){.usual = usual});
+        ff_tally_time(tally);
+        ff_tally_add_usual(tally, &rules, usual, n);
+        ff_tally_time(tally);
+        if (n == FF_CHUNK_ROWS) return FF_FULL;
+        scan->n_views = 0;
+        outcome = ff_scan_stretch(scan, s, n, FF_CHUNK_ROWS - n);
+    } else {
+        outcome = ff_scan_chunk(scan, s, FF_CHUNK_ROWS);
+    }
+    ff_tally_time(tally);
+    ff_tally_add_views(tally, scan->views, scan->n_views);
+    ff_tally_time(tally);
+    return outcome;
+}
+
 /* Scan a block into cells; *consumed says how much of it was used up. */
 static inline enum ff_outcome ff_tally_scan(ff_tally *tally, ff_scan *scan,
                                             const uint8_t *p, size_t n,
                                             size_t *consumed) {
     ff_span s = {p, n};
-    enum ff_outcome outcome;
-    do {
-        if (!ff_tally_has_room(tally) || !ff_tally_has_slots(tally) ||
-            !ff_lexicon_has_room(scan->lexicon, FF_CHUNK_ROWS)) {
-            outcome = FF_NEED_ROOM;
-            break;
-        }
-        outcome = ff_scan_chunk(scan, &s, FF_CHUNK_ROWS);
-        ff_scan_finish_views(scan);
-        uint64_t begin_ns = tally->clock_ns ? tally->clock_ns() : 0;
-        ff_tally_add(tally, scan->views, scan->n_views);
-        if (FF_UNLIKELY(tally->clock_ns != NULL))
-            tally->add_ns += tally->clock_ns() - begin_ns;
-    } while (outcome == FF_FULL);
+    enum ff_outcome outcome = FF_FULL;
+    while (outcome == FF_FULL) {
+        bool has_room = ff_tally_has_room(tally) && ff_tally_has_slots(tally) &&
+                        ff_lexicon_has_room(scan->lexicon, FF_CHUNK_ROWS);
+        outcome = has_room ? ff_tally_chunk(tally, scan, &s) : FF_NEED_ROOM;
+    }
     *consumed = n - s.n;
     return outcome;
 }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LOOKUP_CELLS = 1 << 14
 
 #: Cells of a tally's arena; 64 bytes each.
-ARENA_CELLS = 1 << 19
+ARENA_CELLS = 1 << 18
 
 
 class HourlyTally:

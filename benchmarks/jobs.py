@@ -51,8 +51,8 @@ def tally(capture: Path, table: CountryTable, workers: int = 1) -> int:
     with Reader(open_stream(capture), new_lexicon(), reads_ahead=False) as reader:
         if reader.open() is not None:
             raise ValueError(f"{capture}: no capture")
-        runs = counting.count(reader, workers)
-    counts, _ = HourlyRows(runs, table.codes, "bench", "bench").tables(workers)
+        rows = HourlyRows(counting.count(reader, workers), table.codes, "lab", "bench")
+    counts, _ = rows.tables(workers)
     return int(counts["packets"].to_numpy().sum())
 
 

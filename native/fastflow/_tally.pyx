@@ -399,7 +399,7 @@ cdef class Rollup:
         Of any number of tallies; merged.
     """
 
-    cdef list runs  # those with cells; `cursors` point into them
+    cdef list runs  # those with cells; `cursors` point into them, until they end
     cdef ff_rollup *rollup
     cdef ff_cell *brought  # BROUGHT_CELLS for each run
     cdef uint32_t *kinds_ranks
@@ -575,7 +575,18 @@ cdef class Rollup:
                         ff_rollup_brought(r)
                 if error:
                     raise OSError(error, os.strerror(error))
+        self.let_go()
         return at
+
+    cdef int let_go(self) except -1:
+        """Drop runs that are read to their end: nobody else may hold them any more."""
+        cdef ff_cursor *cursor
+        cdef size_t i
+        for i in range(<size_t> len(self.runs)):
+            cursor = &self.rollup.cursors[i]
+            if cursor.at == cursor.end and cursor.n_absent == 0:
+                self.runs[i] = None
+        return 0
 
     cdef int bind(
         self,

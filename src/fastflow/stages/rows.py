@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -61,19 +61,19 @@ class HourlyRows:
 
     def table(self, grain: str) -> pa.Table:
         """Return all rows of `counts` or of `sources`."""
-        return pa.Table.from_batches(self.read(grain).batches(), row_schema(grain))
+        return self.read(grain).table()
 
     def tables(self, workers: int = 1) -> tuple[pa.Table, pa.Table]:
         """Return all rows of `counts` and of `sources`, and let go of the runs.
 
-        Two workers make them at the same time.
+        Two workers make them at the same time. `sources` are made last, out of runs
+        whose memory is free as soon as they are read.
         """
-        with ThreadPoolExecutor(min(workers, 2)) as pool:
-            counts = pool.submit(self.table, "counts")
-            sources = pool.submit(self.table, "sources")
-            tables = counts.result(), sources.result()
+        readers = [self.read(grain) for grain in ("counts", "sources")]
         self.close()
-        return tables
+        with ThreadPoolExecutor(min(workers, 2)) as pool:
+            counts, sources = pool.map(RowReader.table, readers)
+        return counts, sources
 
     def close(self) -> None:
         """Let go of the runs; their memory may be taken by others."""
@@ -130,10 +130,12 @@ class RowReader:
         arrays = [columns[name] for name in self._schema.names]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows that are left."""
+    def table(self) -> pa.Table:
+        """Return all rows that are left."""
+        batches = []
         while (batch := self.read(BATCH_ROWS)).num_rows:
-            yield batch
+            batches.append(batch)
+        return pa.Table.from_batches(batches, self._schema)
 
     def _lay_out(self, rows: int) -> Layout:
         return Layout(

@@ -65,6 +65,10 @@ class TableReader:
     def __init__(self, table: pa.Table, schema: pa.Schema) -> None:
         self._table, self._schema = table, schema
 
+    @property
+    def is_at_end(self) -> bool:
+        return len(self._table) == 0
+
     def read(self, rows: int) -> pa.RecordBatch:
         piece, self._table = self._table.slice(0, rows), self._table.slice(rows)
         encoded = [

@@ -46,7 +46,7 @@ class Arenas:
     """
 
     def __init__(self, size_bytes: int, n_kept: int) -> None:
-        self._size_bytes = size_bytes
+        self.size_bytes = size_bytes
         self._free: deque[npt.NDArray[np.uint8]] = deque(maxlen=n_kept)
 
     def take(self) -> npt.NDArray[np.uint8]:
@@ -54,7 +54,7 @@ class Arenas:
         try:
             memory = self._free.pop()
         except IndexError:
-            memory = np.empty(self._size_bytes, np.uint8)
+            memory = np.empty(self.size_bytes, np.uint8)
         arena = memory.view()  # lives as long as somebody holds a slice of it
         weakref.finalize(arena, _give_back, weakref.ref(self), memory).atexit = False
         return arena

@@ -238,8 +238,13 @@ class InputRecord:
 class RowReader(Protocol):
     """Rows of `counts` or `sources`, from their beginning on."""
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether no rows are left; true once fewer came than were wanted."""
+        ...
+
     def read(self, rows: int) -> pa.RecordBatch:
-        """Return the next rows, at most so many; none at the end.
+        """Return the next rows, at most so many; none where there are none.
 
         Texts are dictionary-encoded by first appearance in the batch (`row_schema`).
         """

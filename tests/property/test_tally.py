@@ -201,9 +201,10 @@ def test_rows_are_read_any_number_at_a_time() -> None:
     rows = tally_of(data, arena_cells=300).rows("lab", "id")
     for grain in ("counts", "sources"):
         reader, pieces = rows.read(grain), []
-        while (piece := reader.read(77)).num_rows:
-            piece.validate(full=True)
-            pieces.append(piece)
+        while not reader.is_at_end:
+            pieces.append(reader.read(77))
+            pieces[-1].validate(full=True)
+        assert reader.read(77).num_rows == 0
         joined = pa.Table.from_batches(pieces).unify_dictionaries().combine_chunks()
         assert bytes_of(joined) == bytes_of(whole.table(grain).combine_chunks())
 

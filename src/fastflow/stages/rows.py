@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +82,37 @@ class HourlyRows:
         self._runs = []
 
 
+@dataclass(frozen=True)
+class _Grain:
+    """What the rows of a table look like, and where the columns of a batch lie."""
+
+    schema: pa.Schema
+    names: list[str]
+    types: list[pa.DataType]
+    dictionaries: list[str | None]
+    columns: list[tuple[str, int, object]]
+
+
+@cache
+def _grain(name: str) -> _Grain:
+    fields = _tally.row_fields(name)
+    return _Grain(
+        schema=row_schema(name),
+        names=[f["name"] for f in fields],
+        types=[arrow_type(f["arrow"], f["dictionary"]) for f in fields],
+        dictionaries=[f["dictionary"] for f in fields],
+        columns=[
+            (f["name"], f["width_bytes"], f["name"] if f["nullable"] else None)
+            for f in fields
+        ],
+    )
+
+
+@lru_cache(maxsize=64)
+def _layout(grain: str, rows: int) -> Layout:
+    return Layout(_grain(grain).columns, rows)
+
+
 class RowReader:
     """Reads rows of one grain from their beginning, some at a time.
 
@@ -94,57 +127,54 @@ class RowReader:
         country_codes: Sequence[str],
         constants: dict[str, str | None],
     ) -> None:
-        self._schema = row_schema(grain)
-        self._fields = _tally.row_fields(grain)
+        self._name = grain
+        self._grain = _grain(grain)
         self._rollup = _tally.Rollup(grain, runs)
         self._country_codes = country_codes
-        self._constants = constants
+        self._constants = {
+            name: pa.array([] if value is None else [value], pa.string())
+            for name, value in constants.items()
+        }
         # There are no more rows than cells.
         self._n_left = sum(run.n_cells for run in runs)
-        self._layout: Layout | None = None
+        self._arenas = Arenas(0, 0)
 
     def read(self, rows: int) -> pa.RecordBatch:
         """Return the next rows, at most so many; none at the end."""
-        rows = max(1, min(rows, self._n_left))
-        if self._layout is None or self._layout.rows != rows:
-            self._layout = self._lay_out(rows)
-            self._arenas = Arenas(self._layout.size_bytes, 2)
-        layout = self._layout
+        wanted = max(1, min(rows, self._n_left))
+        layout = _layout(self._name, wanted)
+        if self._arenas.size_bytes != layout.size_bytes:
+            self._arenas = Arenas(layout.size_bytes, 2)
         arena, view = layout.allocate(self._arenas)
         values = [column.value_off for column in layout.columns]
         valid = [column.valid_off for column in layout.columns]
-        n_rows = self._rollup.fill(view, values, valid, layout.rows)
-        self._n_left -= n_rows
-        types = [arrow_type(f["arrow"], f["dictionary"]) for f in self._fields]
-        texts = self._texts()
-        dictionaries = [
-            f["dictionary"] and texts[f["dictionary"]] for f in self._fields
-        ]
-        arrays = layout.wrap(arena, n_rows, types, dictionaries)
-        names = [f["name"] for f in self._fields]
-        columns = dict(zip(names, arrays, strict=True))
-        for name, value in self._constants.items():
-            columns[name] = _constant(value, n_rows)
+        n_rows = self._rollup.fill(view, values, valid, wanted)
+        self._n_left = 0 if n_rows < wanted else self._n_left - n_rows
+        return self._batch(layout, arena, n_rows)
+
+    def _batch(self, layout: Layout, arena: pa.Buffer, n_rows: int) -> pa.RecordBatch:
+        grain, texts = self._grain, self._texts()
+        dictionaries = [kind and texts[kind] for kind in grain.dictionaries]
+        arrays = layout.wrap(arena, n_rows, grain.types, dictionaries)
+        columns = dict(zip(grain.names, arrays, strict=True))
+        for name, text in self._constants.items():
+            columns[name] = _constant(text, n_rows)
         if "src" in columns:
             columns["src"] = _of_any_length(columns["src"])
-        arrays = [columns[name] for name in self._schema.names]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        arrays = [columns[name] for name in grain.schema.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=grain.schema)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether no rows are left."""
+        return self._n_left == 0
 
     def table(self) -> pa.Table:
         """Return all rows that are left."""
         batches = []
-        while (batch := self.read(BATCH_ROWS)).num_rows:
-            batches.append(batch)
-        return pa.Table.from_batches(batches, self._schema)
-
-    def _lay_out(self, rows: int) -> Layout:
-        return Layout(
-            [
-                (f["name"], f["width_bytes"], f["name"] if f["nullable"] else None)
-                for f in self._fields
-            ],
-            rows,
-        )
+        while not self.is_at_end:
+            batches.append(self.read(BATCH_ROWS))
+        return pa.Table.from_batches(batches, self._grain.schema)
 
     def _texts(self) -> dict[str, pa.Array]:
         """Return the dictionaries of the batch that was filled last."""
@@ -166,15 +196,15 @@ _ZEROS = pa.array(np.zeros(BATCH_ROWS, np.int32))
 _OFFSETS = _offsets(BATCH_ROWS)
 
 
-def _constant(value: str | None, n_rows: int) -> pa.Array:
-    texts = pa.array([] if value is None else [value], pa.string())
-    if value is None:
+def _constant(text: pa.Array, n_rows: int) -> pa.Array:
+    """Return a column that has the one text in every row, or null if there is none."""
+    if len(text) == 0:
         codes = pa.nulls(n_rows, pa.int32())
     elif n_rows <= len(_ZEROS):
         codes = _ZEROS.slice(0, n_rows)
     else:
         codes = pa.array(np.zeros(n_rows, np.int32))
-    return pa.DictionaryArray.from_arrays(codes, texts)
+    return pa.DictionaryArray.from_arrays(codes, text, safe=False)
 
 
 def _of_any_length(addresses: pa.Array) -> pa.Array:

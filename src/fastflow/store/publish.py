@@ -208,7 +208,8 @@ def _row_groups(
             continue
         with phases.phase("roll up"):
             reader = reduced.rows.read(kind)
-        while (piece := _read(reader, room, phases)).num_rows:
+        while not reader.is_at_end:
+            piece = _read(reader, room, phases)
             total.add(piece)
             pieces.append(piece)
             room -= piece.num_rows

@@ -158,9 +158,11 @@ class Reader:
             block_bytes,
             _core.RECORD_MAX_BYTES,
             on_bytes,
-            reads_ahead=reads_ahead,
             phases=phases,
         )
+        # While the header is read, nobody knows yet who reads on.
+        self._blocks.reads_ahead = False
+        self._reads_ahead = reads_ahead
         self.phases = phases
         self._end_bytes: int | None = None  # where the stream ended
         self._progress = progress
@@ -193,6 +195,7 @@ class Reader:
         `stats`.
         """
         scanner = self.scanner
+        self._blocks.reads_ahead = self._reads_ahead
         while not self.has_ended and not scanner.is_at_limit:
             yield self._blocks.view
             if scanner.fault is not None:

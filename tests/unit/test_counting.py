@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ import fastflow.counting
 from fastflow.identity import DigestBeside
 from fastflow.phases import PHASES, Phases
 from fastflow.pool import in_order, large_ones
+from fastflow.reader import Reader, new_lexicon
+from fastflow.sources.stream import open_stream
 from fastflow.split import PART_BYTES
 from fastflow.stages.country import CountryTable
 from fastflow.stages.spill import Memory
@@ -110,6 +113,20 @@ def test_a_file_that_changes_meanwhile_is_read_once_more(
     monkeypatch.undo()
     grown, expected, _ = store_of(tmp_path / "one", [capture], 1)
     assert (files, report) == (grown, expected)
+
+
+def test_nothing_is_read_ahead_before_it_is_known_who_reads(
+    big: bytes, tmp_path: Path
+) -> None:
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(big)
+    hashed: list[int] = []
+    stream = open_stream(capture)
+    with Reader(stream, new_lexicon(), on_bytes=lambda b: hashed.append(len(b))) as r:
+        assert r.open() is None
+        n_read = stream.n_read_bytes
+        time.sleep(0.05)
+        assert stream.n_read_bytes == n_read == sum(hashed)
 
 
 def test_captures_of_very_different_sizes(

@@ -34,6 +34,13 @@ enum ff_sig_has {
     FF_SIG_HAS_MSS = 0x200,
     FF_SIG_HAS_WSCALE = 0x400
 };
+/* They are bits of a view's layers, moved beyond the shift count. */
+#define FF_SIG_SHIFT 1
+#define FF_SIG_LAYERS (FF_BIT(OPTIONS) | FF_BIT(MSS) | FF_BIT(WSCALE))
+_Static_assert(FF_BIT(OPTIONS) << FF_SIG_SHIFT == FF_SIG_PRESENT &&
+                   FF_BIT(MSS) << FF_SIG_SHIFT == FF_SIG_HAS_MSS &&
+                   FF_BIT(WSCALE) << FF_SIG_SHIFT == FF_SIG_HAS_WSCALE,
+               "a signature's bits stand in the order of the layers");
 typedef struct ff_sig {
     uint64_t fixed;
     uint64_t scale;
@@ -282,9 +289,7 @@ FF_INLINE ff_sig ff_sig_of_view(const ff_view *v) {
     if (FF_UNLIKELY(!(v->layers & FF_BIT(OPTIONS)))) return sig;
     sig.fixed =
         (uint64_t)v->mss << 48 | (uint64_t)ff_tcp_window(v->tcp) << 32 | v->kinds_code;
-    sig.scale = v->wscale | (uint64_t)FF_SIG_PRESENT;
-    if (v->layers & FF_BIT(MSS)) sig.scale |= FF_SIG_HAS_MSS;
-    if (v->layers & FF_BIT(WSCALE)) sig.scale |= FF_SIG_HAS_WSCALE;
+    sig.scale = v->wscale | (v->layers & FF_SIG_LAYERS) << FF_SIG_SHIFT;
     return sig;
 }
 

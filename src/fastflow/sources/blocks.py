@@ -40,8 +40,9 @@ class _Buffer:
 class Blocks:
     """One buffer over a stream, or two: one is scanned while the other is filled.
 
-    A thread reads ahead (and decompresses, and hashes through `on_bytes`) once two
-    whole blocks have come and the stream cannot keep it waiting.
+    A thread reads ahead (and decompresses) once two whole blocks have come and the
+    stream cannot keep it waiting. It calls `on_bytes`, too, unless it has to
+    decompress, which takes longer than all else: then the caller of `read` does.
 
     Parameters
     ----------
@@ -52,8 +53,6 @@ class Blocks:
         The most that a consumer ever leaves over.
     on_bytes : callable or None
         Called with each run of new bytes, a memoryview that is valid meanwhile.
-    reads_ahead : bool
-        Let a thread read ahead at all.
     phases : Phases
         Where the time is noted that reading and decompressing take.
 
@@ -61,6 +60,8 @@ class Blocks:
     ----------
     n_bytes : int
         Where in the stream the bytes begin that no view has shown.
+    reads_ahead : bool
+        Let a thread read ahead from the next read on.
     """
 
     def __init__(
@@ -70,7 +71,6 @@ class Blocks:
         keep_bytes: int,
         on_bytes: Callable[[memoryview], object] | None = None,
         *,
-        reads_ahead: bool = True,
         phases: Phases = NO_PHASES,
     ) -> None:
         if block_bytes < 1:
@@ -80,7 +80,7 @@ class Blocks:
         self._on_bytes = on_bytes
         self._phases = phases
         self._block_bytes = block_bytes
-        self._reads_ahead = reads_ahead and not stream.can_wait
+        self.reads_ahead = True
         self._now = self._next = _Buffer(keep_bytes, block_bytes)
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: Future[int] | None = None
@@ -112,8 +112,10 @@ class Blocks:
             self._now, self._next = self._next, self._now
         self.n_bytes += n_new_bytes
         is_whole = n_new_bytes == self._block_bytes < self.n_bytes
-        if is_whole and self._reads_ahead:
+        if is_whole and self.reads_ahead and not self._stream.can_wait:
             self._read_ahead()
+        if self._stream.compression is not None:
+            self._tell(self._now, n_new_bytes)
         return n_new_bytes > 0
 
     def restart(self, offset: int) -> None:
@@ -130,9 +132,13 @@ class Blocks:
     def _fill(self, buffer: _Buffer) -> int:
         with self._phases.phase("decompress" if self._stream.compression else "read"):
             n_new_bytes = self._stream.readinto(buffer.room)
+        if self._stream.compression is None:
+            self._tell(buffer, n_new_bytes)
+        return n_new_bytes
+
+    def _tell(self, buffer: _Buffer, n_new_bytes: int) -> None:
         if self._on_bytes is not None and n_new_bytes > 0:
             self._on_bytes(buffer.room[:n_new_bytes])
-        return n_new_bytes
 
     def close(self) -> None:
         """Wait for the thread that reads ahead, then close the stream."""

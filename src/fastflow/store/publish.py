@@ -183,7 +183,7 @@ def _write_rows(
     }
     row_groups = _row_groups(kind, batch, totals, phases)
     with phases.phase("publish"):
-        stats = _write(path, schema, options, row_groups)
+        stats = _write(path, schema, options, _one_ahead(row_groups))
     return _Written(kind, path, stats, totals)
 
 
@@ -218,6 +218,15 @@ def _row_groups(
                 pieces, room = [], ROW_GROUP_ROWS
     if pieces:
         yield _joined(pieces)
+
+
+def _one_ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables while a thread makes the next one."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, tables, None)
+        while (table := following.result()) is not None:
+            following = pool.submit(next, tables, None)
+            yield table
 
 
 def _read(reader: RowReader, rows: int, phases: Phases) -> pa.RecordBatch:

@@ -101,14 +101,14 @@ def test_a_file_that_changes_meanwhile_is_read_once_more(
 ) -> None:
     capture = tmp_path / "a.pcap"
     capture.write_bytes(big)
-    finish = DigestBeside.finish
+    begin = DigestBeside.__init__
 
-    def finish_when_it_has_grown(self: DigestBeside) -> Any:
+    def begin_when_it_has_grown(*arguments: Any) -> None:
         with capture.open("ab") as file:
             file.write(big[24:1000])
-        return finish(self)
+        begin(*arguments)
 
-    monkeypatch.setattr(DigestBeside, "finish", finish_when_it_has_grown)
+    monkeypatch.setattr(DigestBeside, "__init__", begin_when_it_has_grown)
     files, report, _ = store_of(tmp_path / "two", [capture], 2)
     monkeypatch.undo()
     grown, expected, _ = store_of(tmp_path / "one", [capture], 1)

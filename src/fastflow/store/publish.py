@@ -42,6 +42,9 @@ STATS_COLUMNS = ("hour", "sensor", "proto", "dst_port", "input")
 #: Large enough for dictionaries to pay, small enough to hold two of them in memory.
 ROW_GROUP_ROWS = 1 << 18
 
+#: Bytes of a file that are read back at a time, for its name.
+_HASHED_BYTES = 1 << 20
+
 #: How a file of rows is encoded: texts by dictionaries, which arrive ready made,
 #: numbers by their differences, addresses without what they share with a neighbour.
 _TEXTS = [field.name for field in SOURCES if field.type == pa.string()]
@@ -263,12 +266,20 @@ def _write(
     return stats.to_json()
 
 
+def _hash(path: Path) -> str:
+    """Return a hash of a file's bytes, which may be many more than memory holds."""
+    digest = blake3()
+    with path.open("rb") as file:
+        while block := file.read(_HASHED_BYTES):
+            digest.update(block)
+    return digest.hexdigest(length=8)
+
+
 def _show(root: Path, written: _Written, stem: str) -> DataFile:
     """Give a file its name, for good."""
     # The ids say which inputs; the content keeps a twin that was reduced with another
     # country table from replacing a file that is already committed.
-    content = blake3().update_mmap(written.path).hexdigest(length=8)
-    path = written.path.with_name(f"{stem}-{content}.parquet")
+    path = written.path.with_name(f"{stem}-{_hash(written.path)}.parquet")
     written.path.replace(path)
     sync(path.parent)
     status = path.stat()

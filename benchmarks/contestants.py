@@ -85,6 +85,8 @@ OURS = (
     _ours("scan-four-1", "scan, four columns, 1 worker", EVERY, "scan-four"),
     _ours("tally", "counts and sources in memory, 1 worker", USUAL, "tally"),
     _ours("tally-2", "counts and sources in memory, 2 workers", USUAL, "tally", 2),
+    _ours("tally-core", "counts and sources in memory, 1 core", USUAL, "tally-core"),
+    _ours("reduce-core", "whole reduce, 1 core", USUAL, "reduce-core"),
     _ours("reduce", "whole reduce, 1 worker", (*USUAL, "one-hour"), "reduce"),
     _ours("reduce-2", "whole reduce, 2 workers", USUAL, "reduce", 2),
     _ours("reduce-gz", "whole reduce of .pcap.gz, 2 workers", SCAN, "reduce", 2, "gz"),

@@ -100,6 +100,11 @@ def _counts() -> Iterator[Target]:
         yield Target(
             "whole reduce, 2 workers", kind, whole_2, "x that of 1", gain, True
         )
+        # One worker has a second thread to read and hash: this is without it.
+        gain = _speed("tally-2", "tally-core")
+        yield Target(f"{memory}, 2 workers", kind, tally_2, "x 1 core's", gain, True)
+        gain = _speed("reduce-2", "reduce-core")
+        yield Target("whole reduce, 2 workers", kind, whole_2, "x 1 core's", gain, True)
 
 
 def _others() -> Iterator[Target]:

@@ -188,3 +188,19 @@ def test_many_captures_are_committed_in_batches(tmp_path: Path) -> None:
     assert len(log) == 3
     actions = [json.loads(line) for line in log[1].read_text().splitlines()]
     assert sum("add" in action for action in actions) == 3
+
+
+def test_profile_says_where_the_time_went(captures: Path, tmp_path: Path) -> None:
+    args = ("--store", tmp_path / "counts", "--sensor", "lab", "--json", "--profile")
+    ran = fastflow("reduce", captures / "a.pcap", *args)
+    assert ran.code == 0
+    assert ran.json["counted"] == 1
+    lines = {line.split()[0] for line in ran.err.splitlines()}
+    assert {"phase", "read", "hash", "scan", "tally", "publish", "elapsed"} <= lines
+
+
+def test_workers_are_at_least_one(captures: Path, tmp_path: Path) -> None:
+    args = ("--store", tmp_path / "counts", "--sensor", "lab", "--workers", "0")
+    ran = fastflow("reduce", captures / "a.pcap", *args)
+    assert ran.code == 2
+    assert "--workers" in ran.err

@@ -109,7 +109,7 @@ def test_a_capture_that_grows_meanwhile_is_not_recorded_as_the_grown_one(
     """Size and time are those from before the reading: they must never look done."""
     size = path.stat().st_size
 
-    def grow(n_bytes: int) -> None:
+    def grow(n_bytes: int, n_packets: int) -> None:
         path.write_bytes(GOOD + bytes(1))
 
     report = ff.reduce([path], tmp_path / "counts", "lab", progress=grow)

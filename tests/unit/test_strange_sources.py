@@ -25,6 +25,7 @@ import builders as b
 import fastflow
 from command import fastflow as run
 from fastflow.packets import read_stats
+from fastflow.phases import Phases
 from fastflow.pipeline import reduce
 
 FRAME = b.ethernet(b.ipv4(b.tcp(dst_port=445)))
@@ -269,7 +270,7 @@ def test_an_unreadable_capture_stops_no_other_and_is_not_recorded(
     from fastflow import pipeline
     from fastflow.sources.stream import ByteStream, open_stream
 
-    def opened(path: str) -> ByteStream:
+    def opened(path: str, phases: Phases) -> ByteStream:
         if path == str(bad):
             return open_stream(Trickle(bad.read_bytes(), 100, 500))  # type: ignore[arg-type]
         return open_stream(path)

@@ -296,7 +296,7 @@ def verdicts(dimension: Dimension) -> Iterator[str]:
         _, each = fit(line.xs, line.seconds)
         off = max(abs(part) for part in deviations(line.xs, line.seconds))
         p = exponent(line.xs, line.seconds)
-        yield f"{line.text}: {word(line, p)}; {per(each)} each, within {off:.0%}"
+        yield f"{line.text}: {word(line, p)}; {per(each)} each ±{off:.0%}"
 
 
 def word(line: Line, p: float) -> str:

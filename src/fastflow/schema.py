@@ -240,7 +240,7 @@ class RowReader(Protocol):
 
     @property
     def is_at_end(self) -> bool:
-        """Whether no rows are left; true once fewer came than were wanted."""
+        """Whether no rows are left; known at the latest when fewer came than wanted."""
         ...
 
     def read(self, rows: int) -> pa.RecordBatch:

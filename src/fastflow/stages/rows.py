@@ -173,7 +173,8 @@ class RowReader:
         """Return all rows that are left."""
         batches = []
         while not self.is_at_end:
-            batches.append(self.read(BATCH_ROWS))
+            if (batch := self.read(BATCH_ROWS)).num_rows:
+                batches.append(batch)
         return pa.Table.from_batches(batches, self._grain.schema)
 
     def _texts(self) -> dict[str, pa.Array]:

@@ -213,6 +213,8 @@ def _row_groups(
             reader = reduced.rows.read(kind)
         while not reader.is_at_end:
             piece = _read(reader, room, phases)
+            if piece.num_rows == 0:
+                continue  # the end came with the last row, and its texts are no row's
             total.add(piece)
             pieces.append(piece)
             room -= piece.num_rows

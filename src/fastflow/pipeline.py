@@ -17,7 +17,7 @@ from fastflow.filters import PacketFilter, compile_filter
 from fastflow.identity import Digest, DigestBeside
 from fastflow.outcome import UNKNOWN_FORMAT, ScanStats, messages
 from fastflow.phases import NO_PHASES, Phases
-from fastflow.pool import in_order, large_ones
+from fastflow.pool import in_order
 from fastflow.reader import Decoding, Progress, Reader, new_lexicon, tunnels
 from fastflow.schema import InputRecord, Reduced
 from fastflow.sources.find import STDIN, Found, find_captures
@@ -134,14 +134,12 @@ def reduce(
     table = geo if isinstance(geo, CountryTable) else load_country_table(geo)
     reducer = _Reducer(store, table, compiled, progress, phases)
     committer = _Committer(store, phases)
-    n_workers = workers or core_count()
     sizes = [_size(capture) for capture, _ in jobs]
-    large = large_ones(sizes, n_workers)
 
-    def work(number: int) -> tuple[Reduced, list[str]]:
-        return reducer.reduce(*jobs[number], n_workers if number in large else 1)
+    def work(number: int, workers: int) -> tuple[Reduced, list[str]]:
+        return reducer.reduce(*jobs[number], workers)
 
-    for reduced, lines in in_order(work, sizes, n_workers):
+    for reduced, lines in in_order(work, sizes, workers or core_count()):
         committer.add(reduced, lines)
     return committer.finish()
 
@@ -210,8 +208,8 @@ class _Reducer:
         try:
             # Before the first byte: of a file that grows meanwhile they must not say
             # that its end was read.
-            size, mtime_ns = _size_and_time(capture)
-            reduced, stats = self._reduce(capture, sensor, workers)
+            seen = _size_and_time(capture)
+            reduced, stats = self._reduce(capture, sensor, workers, seen)
         except OSError as error:
             # Not the capture's fault: nothing is recorded, so that it can be read when
             # it is readable again.
@@ -225,13 +223,18 @@ class _Reducer:
             )
             message = f"{capture.path}: cannot be read: {error.strerror or error}"
             return Reduced(record), [message]
-        reduced.record.size, reduced.record.mtime_ns = size, mtime_ns
+        reduced.record.size, reduced.record.mtime_ns = seen
         is_skipped = reduced.record.status == "skipped"
         return reduced, [] if is_skipped else messages(capture.path, stats)
 
     def _reduce(
-        self, capture: Found, sensor: str, workers: int
+        self,
+        capture: Found,
+        sensor: str,
+        workers: int,
+        seen: tuple[int | None, int | None],
     ) -> tuple[Reduced, ScanStats]:
+        """Reduce a capture whose size and time were seen before it was opened."""
         digest = Digest(self._phases)
         reader = Reader(
             open_stream(capture.path, self._phases),
@@ -248,8 +251,8 @@ class _Reducer:
                 return Reduced(_record(capture, sensor, "", stats, "skipped")), stats
             if fault is None and workers > 1 and can_split(reader):
                 counted = self._count_beside(reader, digest, workers)
-                if counted is None:
-                    return self._reduce(capture, sensor, workers=1)
+                if counted is None or _size_and_time(capture) != seen:
+                    return self._reduce(capture, sensor, 1, seen)
                 runs, digest = counted
             else:
                 runs = self._counting.count(reader) if fault is None else []
@@ -267,7 +270,7 @@ class _Reducer:
     def _count_beside(
         self, reader: Reader, digest: Digest, workers: int
     ) -> tuple[Runs, Digest] | None:
-        """Count the parts of one file at the same time; None if it changed meanwhile.
+        """Count the parts of one file at the same time; None if its length changed.
 
         Its bytes are read twice: by those who count, and by the one who hashes.
         """

@@ -21,14 +21,14 @@ def large_ones(sizes: Sequence[int], workers: int) -> set[int]:
 
 
 def in_order(
-    work: Callable[[int], T], sizes: Sequence[int], workers: int
+    work: Callable[[int, int], T], sizes: Sequence[int], workers: int
 ) -> Iterator[T]:
     """Do jobs on several threads; yield their results in the order of their numbers.
 
     Parameters
     ----------
     work : callable
-        Takes a job's number.
+        Takes a job's number, and how many workers may do it: all of them a large one.
     sizes : sequence of int
         Of each job, in whatever unit.
     workers : int
@@ -39,20 +39,24 @@ def in_order(
     Large jobs are begun first. Few results wait at a time, so that memory does not grow
     with the number of jobs.
     """
-    if min(workers, len(sizes)) == 1:
-        yield from map(work, range(len(sizes)))
-        return
     large = large_ones(sizes, workers)
+
+    def do(number: int) -> T:
+        return work(number, workers if number in large else 1)
+
+    if min(workers, len(sizes)) == 1:
+        yield from map(do, range(len(sizes)))
+        return
     with ThreadPoolExecutor(workers, "fastflow-reduce") as pool:
         begun: dict[int, Future[T]] = {}
         for number in sorted(large, key=lambda number: -sizes[number]):
-            begun[number] = pool.submit(work, number)
+            begun[number] = pool.submit(do, number)
         waiting: deque[Future[T]] = deque()
         try:
             for number in range(len(sizes)):
                 is_begun = number in begun
                 waiting.append(
-                    begun.pop(number) if is_begun else pool.submit(work, number)
+                    begun.pop(number) if is_begun else pool.submit(do, number)
                 )
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()

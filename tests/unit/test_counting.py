@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from fastflow.split import PART_BYTES
 from fastflow.stages.country import CountryTable
 from fastflow.stages.spill import Memory
 from fastflow.stages.tally import HourlyTally
+from fastflow.store import Store
 from fastflow.synth.load import make_load
 
 pytest_plugins = ["country_fixture"]
@@ -115,6 +117,49 @@ def test_a_file_that_changes_meanwhile_is_read_once_more(
     assert (files, report) == (grown, expected)
 
 
+def test_a_file_that_is_overwritten_meanwhile_is_read_once_more(
+    big: bytes, store_of: Reduce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = big[: len(big) // 2].replace(b"\x00\x17", b"\x00\x16")
+    other += big[len(other) :]
+    assert other != big
+    assert len(other) == len(big)
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(big)
+    os.utime(capture, ns=(1, 1))
+    begin = DigestBeside.__init__
+
+    def overwrite_what_was_hashed(self: DigestBeside, *arguments: Any) -> None:
+        begin(self, *arguments)
+        self.finish()
+        capture.write_bytes(other)
+
+    monkeypatch.setattr(DigestBeside, "__init__", overwrite_what_was_hashed)
+    files, report, _ = store_of(tmp_path / "two", [capture], 2)
+    monkeypatch.undo()
+    expected = store_of(tmp_path / "one", [capture], 1)
+    assert (files, report) == expected[:2]
+
+
+@pytest.mark.parametrize("grain", ["counts", "sources"])
+def test_row_groups_that_are_just_full_do_not_show_how_rows_were_counted(
+    big: bytes,
+    store_of: Reduce,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    grain: str,
+) -> None:
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(big[: len(big) // 20])
+    store_of(tmp_path / "first", [capture], 1)
+    n_rows = Store(tmp_path / "first").sql(f"select * from {grain}").num_rows
+    monkeypatch.setattr("fastflow.store.publish.ROW_GROUP_ROWS", n_rows)
+    expected = store_of(tmp_path / "kept", [capture], 1)
+    small = partial(HourlyTally, arena_cells=300)
+    monkeypatch.setattr(fastflow.counting, "HourlyTally", small)
+    assert store_of(tmp_path / "runs", [capture], 1) == expected
+
+
 def test_nothing_is_read_ahead_before_it_is_known_who_reads(
     big: bytes, tmp_path: Path
 ) -> None:
@@ -175,19 +220,20 @@ def test_large_jobs_are_few_and_those_that_hold_up_the_others() -> None:
 
 
 def test_results_come_in_order_and_large_jobs_begin_first() -> None:
-    begun: list[int] = []
+    begun: list[tuple[int, int]] = []
 
-    def work(number: int) -> int:
-        begun.append(number)
+    def work(number: int, workers: int) -> int:
+        begun.append((number, workers))
         return number * number
 
     sizes = [1] * 30 + [100] + [1] * 5
     assert list(in_order(work, sizes, 2)) == [n * n for n in range(36)]
-    assert begun[0] == 30
+    assert begun[0] == (30, 2)
+    assert {workers for _, workers in begun[1:]} == {1}
 
 
 def test_an_error_ends_the_work() -> None:
-    def work(number: int) -> int:
+    def work(number: int, workers: int) -> int:
         if number == 3:
             raise ValueError(number)
         return number

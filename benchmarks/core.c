@@ -61,7 +61,7 @@ static void prepare(const char *job) {
         want_column(FF_COL_tcp_window);
     } else {
         scan.needs = FF_NEED_OPTIONS;
-        tally.cells_cap = MAX_PACKETS;
+        tally.cells_cap = tally.cells_max = MAX_PACKETS;
         tally.cells = aligned_alloc(sizeof(ff_cell), MAX_PACKETS * sizeof(ff_cell));
         if (tally.cells == NULL) abort();
         tally.n_slots = 2 * MAX_PACKETS;

@@ -26,7 +26,6 @@ from fastflow.reader import Reader, new_lexicon
 from fastflow.sources.stream import open_stream
 from fastflow.stages.country import load_country_table
 from fastflow.stages.rows import HourlyRows
-from fastflow.stages.spill import Memory
 
 if TYPE_CHECKING:
     from fastflow.stages.country import CountryTable
@@ -49,14 +48,14 @@ def scan(
 
 
 def tally(capture: Path, table: CountryTable, workers: int = 1) -> int:
-    """Count a capture in memory: rows of `counts` and of `sources` as Arrow tables."""
+    """Count a capture: rows of `counts` and of `sources` as Arrow tables in memory."""
     with Reader(
         open_stream(capture), new_lexicon(), reads_ahead=workers == 1
     ) as reader:
         if reader.open() is not None:
             raise ValueError(f"{capture}: no capture")
         # Nobody holds what the counting took, nor the runs: the rows get their memory.
-        counting = Counting(table, Memory(max_cells=1 << 24))
+        counting = Counting(table)
         rows = HourlyRows(counting.count(reader, workers), table.codes, "lab", "bench")
         del counting
     counts, _ = rows.tables(workers)

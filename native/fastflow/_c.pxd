@@ -199,6 +199,7 @@ cdef extern from "fastflow/ff_tally.h" nogil:
         uint64_t *slots
         size_t n_cells
         size_t cells_cap
+        size_t cells_max
         size_t n_slots
         uint64_t seed
         uint64_t (*clock_ns)() noexcept nogil
@@ -222,8 +223,11 @@ cdef extern from "fastflow/ff_run.h" nogil:
         const uint32_t *kinds_ranks
         ff_sort_item *items
         ff_sort_item *scratch
-    size_t ff_run_make(
-        const ff_sorter *s, ff_tally *tally, const uint16_t *countries, ff_cell *run
+    void ff_run_sort(
+        const ff_sorter *s, ff_tally *tally, const uint16_t *countries, uint32_t *order
+    ) noexcept
+    void ff_run_gather(
+        const ff_cell *cells, const uint32_t *order, size_t n, ff_cell *out
     ) noexcept
     void ff_run_translate(
         ff_cell *cells, size_t n, const uint32_t *kinds_map

@@ -1,13 +1,13 @@
-"""The tally, its sorted runs and their roll-up: drivers over native/include.
+"""The tally and its sorted runs: drivers over native/include.
 
 As in _core.pyx: checks of arguments, memory, the GIL, and nothing of protocols.
 """
 
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
-from libc.errno cimport EIO, errno
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from libc.errno cimport EIO, ENOMEM, errno
 from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, qsort
-from libc.string cimport memcmp, memcpy
+from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.mman cimport MADV_HUGEPAGE, madvise
 from posix.unistd cimport pread, pwrite
@@ -16,34 +16,15 @@ import os
 
 from fastflow._c cimport (
     FF_CHUNK_ROWS,
-    FF_GRAIN_COUNTS,
-    FF_GRAIN_SOURCES,
     FF_KINDS_KEY_BYTES,
-    FF_MANY_COUNTRIES,
-    FF_MANY_TRAFFICS,
-    FF_MAX_ROW_FIELDS,
     FF_NEED_OPTIONS,
     FF_NEED_ROOM,
-    FF_ROLLED_END,
-    FF_ROLLED_OUT,
     aligned_alloc,
     ff_cell,
-    ff_cursor,
-    ff_grain,
-    ff_kinds_adopt,
     ff_lexicon,
     ff_outcome,
-    ff_rolled,
-    ff_rollup,
-    ff_rollup_add,
-    ff_rollup_begin,
-    ff_rollup_begin_batch,
-    ff_rollup_brought,
-    ff_rollup_fill,
-    ff_row_field,
-    ff_row_fields,
-    ff_run_make,
-    ff_run_translate,
+    ff_run_gather,
+    ff_run_sort,
     ff_sort_item,
     ff_sorter,
     ff_tally,
@@ -54,35 +35,12 @@ from fastflow._c cimport (
     ff_tally_scan,
     ff_tally_sources,
 )
-from fastflow._core cimport Lexicon, Scanner, dict_name, grow_slots
+from fastflow._core cimport Lexicon, Scanner
 
 cdef enum:
-    BROUGHT_CELLS = 1024  # of a run, brought into memory at a time
     HUGE_PAGE_BYTES = 1 << 21
-
-
-cdef ff_grain _grain(str name) except *:
-    if name == "sources":
-        return FF_GRAIN_SOURCES
-    if name == "counts":
-        return FF_GRAIN_COUNTS
-    raise ValueError(f"no grain is called {name!r}")
-
-
-def row_fields(str grain not None):
-    """Return a dict per column that a roll-up to `sources` or `counts` fills."""
-    cdef size_t i, n
-    cdef const ff_row_field *table = ff_row_fields(_grain(grain), &n)
-    return [
-        {
-            "name": table[i].name.decode(),
-            "arrow": table[i].arrow.decode(),
-            "width_bytes": table[i].width_bytes,
-            "dictionary": dict_name(table[i].dict),
-            "nullable": bool(table[i].is_nullable),
-        }
-        for i in range(n)
-    ]
+    FIRST_SLOTS = 1 << 14
+    SPILLED_CELLS = 1 << 14  # of a run, written at a time
 
 
 cdef int _compare_kinds(const void *a, const void *b) noexcept nogil:
@@ -90,7 +48,7 @@ cdef int _compare_kinds(const void *a, const void *b) noexcept nogil:
     return memcmp((<const void **> a)[0], (<const void **> b)[0], FF_KINDS_KEY_BYTES)
 
 
-cdef uint32_t *_rank_kinds(const ff_lexicon *lexicon) noexcept nogil:
+cdef uint32_t *rank_kinds(const ff_lexicon *lexicon) noexcept nogil:
     """Return the rank of each list of kinds among all; NULL where memory is out."""
     cdef size_t i, n = lexicon.kinds.n_entries
     cdef const uint8_t **keys
@@ -109,20 +67,20 @@ cdef uint32_t *_rank_kinds(const ff_lexicon *lexicon) noexcept nogil:
     return ranks
 
 
-cdef ff_cell *_new_cells(size_t n) noexcept nogil:
-    """Make room for cells, each on a cache line of its own; free() takes it back.
+cdef void *_new_block(size_t n_bytes) noexcept nogil:
+    """Make room that begins on a cache line; free() takes it back.
 
-    Where they are many, in huge pages: clearing small ones costs as much as counting.
+    Where it is large, in huge pages: clearing small ones costs as much as counting, and
+    to find them as much again. What is never touched takes no memory.
     """
-    cdef size_t n_bytes = n * sizeof(ff_cell)
-    cdef ff_cell *cells
+    cdef void *block
     if n_bytes < 2 * HUGE_PAGE_BYTES:
-        return <ff_cell *> aligned_alloc(sizeof(ff_cell), n_bytes)
+        return aligned_alloc(sizeof(ff_cell), n_bytes)
     n_bytes = (n_bytes + HUGE_PAGE_BYTES - 1) // HUGE_PAGE_BYTES * HUGE_PAGE_BYTES
-    cells = <ff_cell *> aligned_alloc(HUGE_PAGE_BYTES, n_bytes)
-    if cells != NULL:
-        madvise(cells, n_bytes, MADV_HUGEPAGE)
-    return cells
+    block = aligned_alloc(HUGE_PAGE_BYTES, n_bytes)
+    if block != NULL:
+        madvise(block, n_bytes, MADV_HUGEPAGE)
+    return block
 
 
 cdef uint64_t _clock_ns() noexcept nogil:
@@ -132,57 +90,58 @@ cdef uint64_t _clock_ns() noexcept nogil:
 
 
 cdef class Run:
-    """Sorted cells, each key once: what a tally's arena was emptied into.
+    """Cells in their order: what a tally's arena was emptied into.
 
-    It lies in memory, or in a file where it was spilled. Any number of roll-ups may
-    read it at the same time.
+    They lie in memory, or in a file where they were spilled. Any number of roll-ups may
+    read a run at the same time.
     """
 
-    cdef object __weakref__
-    cdef ff_cell *cells  # NULL: they lie in the file
-    cdef readonly size_t n_cells
-    cdef readonly Lexicon lexicon  # of the codes of kinds
-    cdef object file  # kept open as long as the run is
-    cdef int fd
-    cdef int64_t offset
-
     def __dealloc__(self):
-        free(self.cells)
+        free(self.place.cells)
+        free(self.place.order)
 
-    cdef int read(self, ff_cell *into, size_t begin, size_t n) noexcept nogil:
-        """Copy n cells from `begin` on; return 0, or what went wrong as an errno."""
-        cdef size_t n_bytes = n * sizeof(ff_cell), done = 0
-        cdef ssize_t got
-        if self.cells != NULL:
-            memcpy(into, self.cells + begin, n_bytes)
-            return 0
-        while done < n_bytes:
-            got = pread(
-                self.fd,
-                <char *> into + done,
-                n_bytes - done,
-                self.offset + <int64_t> (begin * sizeof(ff_cell) + done),
-            )
-            if got <= 0:
-                return errno if got < 0 else EIO
-            done += <size_t> got
-        return 0
+    @property
+    def n_cells(self):
+        """How many there are."""
+        return self.place.n_cells
 
-    cdef int write(self) noexcept nogil:
-        """Write the cells to the file; return 0, or what went wrong as an errno."""
-        cdef size_t n_bytes = self.n_cells * sizeof(ff_cell), done = 0
-        cdef ssize_t put
-        while done < n_bytes:
-            put = pwrite(
-                self.fd,
-                <char *> self.cells + done,
-                n_bytes - done,
-                self.offset + <int64_t> done,
-            )
-            if put < 0:
-                return errno
-            done += <size_t> put
+
+cdef int read_cells(
+    const cells_place *place, ff_cell *into, size_t begin, size_t n
+) noexcept nogil:
+    """Copy n cells from `begin` on; return 0, or what went wrong as an errno."""
+    cdef size_t n_bytes = n * sizeof(ff_cell), done = 0
+    cdef ssize_t got
+    if place.cells != NULL:
+        ff_run_gather(place.cells, place.order + begin, n, into)
         return 0
+    while done < n_bytes:
+        got = pread(
+            place.fd,
+            <char *> into + done,
+            n_bytes - done,
+            place.offset + <int64_t> (begin * sizeof(ff_cell) + done),
+        )
+        if got <= 0:
+            return errno if got < 0 else EIO
+        done += <size_t> got
+    return 0
+
+
+cdef int _write_all(
+    int fd, const void *data, size_t n_bytes, int64_t offset
+) noexcept nogil:
+    """Write bytes to a place in a file; return 0, or what went wrong as an errno."""
+    cdef size_t done = 0
+    cdef ssize_t put
+    while done < n_bytes:
+        put = pwrite(
+            fd, <const char *> data + done, n_bytes - done, offset + <int64_t> done
+        )
+        if put < 0:
+            return errno
+        done += <size_t> put
+    return 0
 
 
 cdef class Tally:
@@ -196,7 +155,7 @@ cdef class Tally:
     seed : int
         Of the hash; no result depends on it.
     max_cells : int
-        How many cells the arena holds.
+        How far the arena may grow.
     is_timed : bool
         Measure what counting takes of the time of add().
     """
@@ -204,8 +163,6 @@ cdef class Tally:
     cdef ff_tally *tally
     cdef ff_sorter sorter
     cdef size_t sorter_cap
-    cdef ff_cell *spare  # of a run that was spilled, for the next one
-    cdef size_t spare_cap
     cdef readonly Lexicon lexicon  # of the scanner whose cells are in the arena
 
     def __cinit__(self, uint64_t seed, size_t max_cells, bint is_timed=False):
@@ -215,31 +172,53 @@ cdef class Tally:
         if self.tally == NULL:
             raise MemoryError
         self.tally.seed = seed
+        self.tally.cells_max = max_cells
         if is_timed:
             self.tally.clock_ns = _clock_ns
-        self.tally.n_slots = 1 << 14
-        self.tally.slots = <uint64_t *> PyMem_RawCalloc(
-            self.tally.n_slots, sizeof(uint64_t)
-        )
-        self.tally.cells = _new_cells(max_cells)
-        self.tally.cells_cap = max_cells
-        if self.tally.slots == NULL or self.tally.cells == NULL:
+        if not self.replace_slots(FIRST_SLOTS):
             raise MemoryError
 
     def __dealloc__(self):
-        free(self.spare)
-        PyMem_RawFree(self.sorter.items)
-        PyMem_RawFree(self.sorter.scratch)
+        self.free_sorter()
         if self.tally != NULL:
             free(self.tally.cells)
-            PyMem_RawFree(self.tally.slots)
+            free(self.tally.slots)
             free(self.tally)
+
+    @property
+    def room(self):
+        """How many cells the arena may hold now; 0: there is none."""
+        return self.tally.cells_cap
+
+    def grow(self, size_t n_cells):
+        """Let the arena hold so many cells more; make it, if there is none."""
+        if n_cells > self.tally.cells_max - self.tally.cells_cap:
+            raise ValueError(f"an arena cannot grow by {n_cells} cells")
+        if self.tally.cells == NULL:
+            self.tally.cells = <ff_cell *> _new_block(
+                self.tally.cells_max * sizeof(ff_cell)
+            )
+            if self.tally.cells == NULL:
+                raise MemoryError
+        self.tally.cells_cap += n_cells
+
+    def release(self):
+        """Give the memory of an empty arena back, and of what goes with it."""
+        if self.tally.n_cells:
+            raise ValueError("there are cells in the arena")
+        free(self.tally.cells)
+        self.tally.cells = NULL
+        self.tally.cells_cap = 0
+        self.free_sorter()
+        # Without memory for less, the slots stay: all they know is old.
+        self.replace_slots(FIRST_SLOTS)
 
     def add(self, Scanner scanner not None, const uint8_t[::1] block not None):
         """Scan a block and count its packets; return the bytes used up.
 
-        Where is_full() holds afterwards, the arena must be emptied, and the rest of
-        the block be added then. So it must be before a scanner of another lexicon.
+        Where is_full() holds afterwards, the arena must grow or be emptied, and the
+        rest of the block be added then. Before a scanner of another lexicon comes, it
+        must be emptied.
         """
         cdef size_t consumed = 0, step = 0
         cdef size_t n = block.shape[0]
@@ -273,15 +252,24 @@ cdef class Tally:
         cdef ff_tally *t = self.tally
         if ff_tally_has_slots(t):
             return True
-        if not grow_slots(
-            <void **> &t.slots, &t.n_slots, sizeof(uint64_t), t.n_slots // 2 + 1
-        ):
+        if not self.replace_slots(2 * t.n_slots):
             return False
         ff_tally_rehash(t)
         return True
 
+    cdef bint replace_slots(self, size_t n) noexcept nogil:
+        """Put n zeroed slots in place of those that are there."""
+        cdef void *slots = _new_block(n * sizeof(uint64_t))
+        if slots == NULL:
+            return False
+        memset(slots, 0, n * sizeof(uint64_t))
+        free(self.tally.slots)
+        self.tally.slots = <uint64_t *> slots
+        self.tally.n_slots = n
+        return True
+
     def is_full(self):
-        """Return whether the arena must be emptied before more is added."""
+        """Return whether the arena must grow or be emptied before more is added."""
         return not ff_tally_has_room(self.tally)
 
     @property
@@ -313,16 +301,47 @@ cdef class Tally:
             with nogil:
                 ff_tally_sources(self.tally, begin, n, &addresses[0], &versions[0])
 
-    def empty(self, const uint16_t[::1] countries not None, spill=None):
-        """Empty the arena into a run.
+    def take_run(self, const uint16_t[::1] countries not None):
+        """Empty the arena into a run in memory.
+
+        A run of many cells takes the arena along: there is no room then, until grow()
+        makes a new one. Few are copied, and the arena stays.
 
         Parameters
         ----------
         countries : uint16, one per cell
             The number of each source's country, in the order of codes; 0 for none.
-        spill : object or None
-            Where the run is put instead of memory: reserve(n_bytes) returns an offset
-            in the file that fileno() names.
+        """
+        cdef size_t n = self.tally.n_cells
+        cdef Run run = self.new_run(countries)
+        cdef ff_cell *cells = NULL
+        cdef bint is_copied = n < self.tally.cells_cap // 4
+        run.place.order = <uint32_t *> malloc(n * sizeof(uint32_t) + 1)
+        if run.place.order == NULL:
+            raise MemoryError
+        self.sort(countries, run.place.order)
+        if is_copied:
+            cells = <ff_cell *> _new_block(max(n, <size_t> 1) * sizeof(ff_cell))
+            if cells == NULL:
+                raise MemoryError
+            memcpy(cells, self.tally.cells, n * sizeof(ff_cell))
+        else:
+            cells, self.tally.cells = self.tally.cells, NULL
+        run.place.cells = cells
+        ff_tally_empty(self.tally)
+        if not is_copied:
+            self.release()
+        return run
+
+    def spill_run(self, const uint16_t[::1] countries not None, file not None):
+        """Empty the arena into a run in a file.
+
+        Parameters
+        ----------
+        countries : uint16, one per cell
+            As for take_run().
+        file : object
+            reserve(n_bytes) returns an offset in the file that fileno() names.
 
         Raises
         ------
@@ -330,303 +349,86 @@ cdef class Tally:
             The run cannot be spilled; the arena is as it was.
         """
         cdef size_t n = self.tally.n_cells
+        cdef Run run = self.new_run(countries)
+        cdef int error
+        run.place.offset = file.reserve(n * sizeof(ff_cell))
+        run.place.fd = file.fileno()
+        run.file = file
+        if not self.make_sorter(n):
+            raise MemoryError
+        # Once the items are sorted, the room for sorting them is free.
+        self.sort(countries, <uint32_t *> self.sorter.scratch)
+        with nogil:
+            error = self.write(&run.place, <uint32_t *> self.sorter.scratch)
+        if error:
+            raise OSError(error, os.strerror(error))
+        ff_tally_empty(self.tally)
+        return run
+
+    cdef Run new_run(self, const uint16_t[::1] countries):
+        """Return a run for all cells, which has none of them yet."""
         cdef Run run = Run.__new__(Run)
-        cdef uint32_t *ranks = NULL
-        cdef int error = 0
-        if <size_t> countries.shape[0] != n:
+        if <size_t> countries.shape[0] != self.tally.n_cells:
             raise ValueError("a country is wanted for each cell")
         run.lexicon = self.lexicon
-        if n == 0:
-            return run
-        if not self.make_sorter(n) or not self.take_spare(run, n):
+        run.place.n_cells = self.tally.n_cells
+        return run
+
+    cdef int sort(self, const uint16_t[::1] countries, uint32_t *order) except -1:
+        """Write the order of the cells."""
+        cdef uint32_t *ranks = NULL
+        if self.tally.n_cells == 0:
+            return 0
+        if not self.make_sorter(self.tally.n_cells):
             raise MemoryError
         with nogil:
-            ranks = _rank_kinds(self.lexicon.lexicon)
+            ranks = rank_kinds(self.lexicon.lexicon)
             if ranks != NULL:
                 self.sorter.cells = self.tally.cells
                 self.sorter.kinds_ranks = ranks
-                run.n_cells = ff_run_make(
-                    &self.sorter, self.tally, &countries[0], run.cells
-                )
+                ff_run_sort(&self.sorter, self.tally, &countries[0], order)
                 PyMem_RawFree(ranks)
         if ranks == NULL:
             raise MemoryError
-        if spill is not None:
-            run.offset = spill.reserve(run.n_cells * sizeof(ff_cell))
-            run.fd = spill.fileno()
-            run.file = spill
-            with nogil:
-                error = run.write()
-            if error:
-                raise OSError(error, os.strerror(error))
-            free(self.spare)
-            self.spare, run.cells = run.cells, NULL
-            self.spare_cap = n
-        ff_tally_empty(self.tally)
-        return run
+        return 0
+
+    cdef int write(
+        self, const cells_place *place, const uint32_t *order
+    ) noexcept nogil:
+        """Write the cells in an order; return 0, or what went wrong as an errno."""
+        cdef size_t begin = 0, n
+        cdef int error = 0
+        cdef ff_cell *cells = <ff_cell *> _new_block(SPILLED_CELLS * sizeof(ff_cell))
+        if cells == NULL:
+            return ENOMEM
+        while begin < place.n_cells and error == 0:
+            n = min(place.n_cells - begin, <size_t> SPILLED_CELLS)
+            ff_run_gather(self.tally.cells, order + begin, n, cells)
+            error = _write_all(
+                place.fd,
+                cells,
+                n * sizeof(ff_cell),
+                place.offset + <int64_t> (begin * sizeof(ff_cell)),
+            )
+            begin += n
+        free(cells)
+        return error
 
     cdef bint make_sorter(self, size_t n):
         cdef size_t n_bytes = n * sizeof(ff_sort_item)
         if n <= self.sorter_cap:
             return True
-        PyMem_RawFree(self.sorter.items)
-        PyMem_RawFree(self.sorter.scratch)
-        self.sorter.items = <ff_sort_item *> PyMem_RawMalloc(n_bytes)
-        self.sorter.scratch = <ff_sort_item *> PyMem_RawMalloc(n_bytes)
+        self.free_sorter()
+        self.sorter.items = <ff_sort_item *> _new_block(n_bytes)
+        self.sorter.scratch = <ff_sort_item *> _new_block(n_bytes)
         self.sorter_cap = n
         if self.sorter.items == NULL or self.sorter.scratch == NULL:
-            self.sorter_cap = 0
+            self.free_sorter()
             return False
         return True
 
-    cdef bint take_spare(self, Run run, size_t n):
-        """Give a run room for n cells: what a spilled one left, or new memory."""
-        if self.spare == NULL or self.spare_cap < n:
-            free(self.spare)
-            self.spare = _new_cells(n)
-            self.spare_cap = n
-        run.cells, self.spare = self.spare, NULL
-        return run.cells != NULL
-
-
-cdef class Rollup:
-    """The rows of runs at one grain, in their order, a batch at a time.
-
-    Parameters
-    ----------
-    grain : {"sources", "counts"}
-    runs : list[Run]
-        Of any number of tallies; merged.
-    """
-
-    cdef list runs  # those with cells; `cursors` point into them, until they end
-    cdef ff_rollup *rollup
-    cdef ff_cell *brought  # BROUGHT_CELLS for each run
-    cdef uint32_t *kinds_ranks
-    cdef uint32_t **kinds_maps  # by run; NULL where codes stay as they are
-    cdef readonly Lexicon lexicon
-
-    def __cinit__(self, str grain not None, list runs not None):
-        self.runs = [run for run in runs if (<Run?> run).n_cells]
-        self.rollup = <ff_rollup *> calloc(1, sizeof(ff_rollup))
-        if self.rollup == NULL:
-            raise MemoryError
-        self.rollup.grain = _grain(grain)
-        self.lexicon = Lexicon(seed=int.from_bytes(os.urandom(8)))
-        self.rollup.lexicon = self.lexicon.lexicon
-        self.allocate()
-        self.adopt_kinds()
-        for i in range(len(self.runs)):
-            self.begin_run(i)
-        ff_rollup_begin(self.rollup, len(self.runs))
-
-    def __dealloc__(self):
-        cdef size_t i
-        if self.rollup == NULL:
-            return
-        if self.kinds_maps != NULL:
-            for i in range(<size_t> len(self.runs)):
-                PyMem_RawFree(self.kinds_maps[i])
-        PyMem_RawFree(self.kinds_maps)
-        PyMem_RawFree(self.kinds_ranks)
-        free(self.brought)
-        free(self.rollup.cursors)
-        free(self.rollup.heap)
-        free(self.rollup.countries.codes)
-        free(self.rollup.countries.numbers)
-        free(self.rollup.traffics.codes)
-        free(self.rollup.traffics.numbers)
-        free(self.rollup)
-
-    cdef int allocate(self) except -1:
-        cdef size_t n = len(self.runs) + 1
-        cdef ff_rollup *r = self.rollup
-        r.cursors = <ff_cursor *> calloc(n, sizeof(ff_cursor))
-        r.heap = <uint32_t *> calloc(n, sizeof(uint32_t))
-        r.countries.codes = <uint32_t *> calloc(FF_MANY_COUNTRIES, sizeof(uint32_t))
-        r.countries.numbers = <uint16_t *> calloc(FF_MANY_COUNTRIES, sizeof(uint16_t))
-        r.traffics.codes = <uint32_t *> calloc(FF_MANY_TRAFFICS, sizeof(uint32_t))
-        r.traffics.numbers = <uint16_t *> calloc(FF_MANY_TRAFFICS, sizeof(uint16_t))
-        self.kinds_maps = <uint32_t **> PyMem_RawCalloc(n, sizeof(void *))
-        self.brought = <ff_cell *> aligned_alloc(
-            sizeof(ff_cell), n * BROUGHT_CELLS * sizeof(ff_cell)
-        )
-        if (
-            r.cursors == NULL
-            or r.heap == NULL
-            or r.countries.codes == NULL
-            or r.countries.numbers == NULL
-            or r.traffics.codes == NULL
-            or r.traffics.numbers == NULL
-            or self.kinds_maps == NULL
-            or self.brought == NULL
-        ):
-            raise MemoryError
-        return 0
-
-    cdef int adopt_kinds(self) except -1:
-        """Take in the kinds of every run; those of the first keep their codes."""
-        cdef ff_lexicon *theirs
-        cdef uint32_t *kinds_map
-        cdef uint32_t code
-        cdef size_t i
-        cdef bint is_same
-        for i in range(<size_t> len(self.runs)):
-            theirs = (<Run> self.runs[i]).lexicon.lexicon
-            kinds_map = <uint32_t *> PyMem_RawMalloc(
-                (theirs.kinds.n_entries + 1) * sizeof(uint32_t)
-            )
-            if kinds_map == NULL:
-                raise MemoryError
-            self.kinds_maps[i] = kinds_map
-            is_same = True
-            for code in range(theirs.kinds.n_entries):
-                if not self.lexicon.make_room(1):
-                    raise MemoryError
-                kinds_map[code] = ff_kinds_adopt(self.lexicon.lexicon, theirs, code)
-                is_same = is_same and kinds_map[code] == code
-            if is_same:
-                PyMem_RawFree(kinds_map)
-                self.kinds_maps[i] = NULL
-        self.kinds_ranks = _rank_kinds(self.lexicon.lexicon)
-        if self.kinds_ranks == NULL:
-            raise MemoryError
-        self.rollup.kinds_ranks = self.kinds_ranks
-        return 0
-
-    cdef int begin_run(self, size_t i) except -1:
-        """Let a run's cursor show its first cells."""
-        cdef Run run = self.runs[i]
-        cdef ff_cursor *cursor = &self.rollup.cursors[i]
-        if run.cells != NULL and self.kinds_maps[i] == NULL:
-            cursor.at = run.cells
-            cursor.end = run.cells + run.n_cells
-            return 0
-        cursor.n_absent = run.n_cells
-        error = self.bring(i, run)
-        if error:
-            raise OSError(error, os.strerror(error))
-        return 0
-
-    cdef int bring(self, size_t i, Run run) noexcept nogil:
-        """Let a cursor show the next cells of its run; return 0 or an errno."""
-        cdef ff_cursor *cursor = &self.rollup.cursors[i]
-        cdef ff_cell *cells = self.brought + i * BROUGHT_CELLS
-        cdef size_t begin = run.n_cells - cursor.n_absent
-        cdef size_t n = min(cursor.n_absent, <uint64_t> BROUGHT_CELLS)
-        cdef int error = run.read(cells, begin, n)
-        if error == 0:
-            if self.kinds_maps[i] != NULL:
-                ff_run_translate(cells, n, self.kinds_maps[i])
-            cursor.at = cells
-            cursor.end = cells + n
-            cursor.n_absent -= n
-        return error
-
-    def fill(self, uint8_t[::1] arena not None, list values, list valid, size_t rows):
-        """Write the next rows into an arena; return how many.
-
-        Parameters
-        ----------
-        arena : uint8, writable
-        values, valid : list[int], list[int | None]
-            Byte offsets, in the order of row_fields(grain).
-        rows : int
-            Most that are wanted; fewer come only at the end.
-
-        Raises
-        ------
-        OSError
-            A run cannot be read from where it was spilled.
-        """
-        cdef ff_rollup *r = self.rollup
-        cdef size_t at = 0, n
-        cdef int error = 0
-        cdef bint is_out_of_memory = False
-        cdef ff_rolled rolled
-        cdef Run run
-        cdef void *value_at[FF_MAX_ROW_FIELDS]
-        cdef uint8_t *valid_at[FF_MAX_ROW_FIELDS]
-        self.bind(arena, values, valid, rows, value_at, valid_at)
-        ff_rollup_begin_batch(r)
-        while at < rows:
-            with nogil:
-                while at < rows:
-                    if not self.lexicon.make_room(FF_CHUNK_ROWS):
-                        is_out_of_memory = True
-                        break
-                    rolled = ff_rollup_add(r, min(rows - at, <size_t> FF_CHUNK_ROWS))
-                    if rolled == FF_ROLLED_OUT:
-                        break
-                    n = r.n_rows
-                    ff_rollup_fill(r, value_at, valid_at, at)
-                    at += n
-                    if rolled == FF_ROLLED_END:
-                        break
-            if is_out_of_memory:
-                raise MemoryError
-            if rolled == FF_ROLLED_END:
-                break
-            if rolled == FF_ROLLED_OUT:
-                run = self.runs[r.heap[0]]
-                with nogil:
-                    error = self.bring(r.heap[0], run)
-                    if error == 0:
-                        ff_rollup_brought(r)
-                if error:
-                    raise OSError(error, os.strerror(error))
-        self.let_go()
-        return at
-
-    cdef int let_go(self) except -1:
-        """Drop runs that are read to their end: nobody else may hold them any more."""
-        cdef ff_cursor *cursor
-        cdef size_t i
-        for i in range(<size_t> len(self.runs)):
-            cursor = &self.rollup.cursors[i]
-            if cursor.at == cursor.end and cursor.n_absent == 0:
-                self.runs[i] = None
-        return 0
-
-    cdef int bind(
-        self,
-        uint8_t[::1] arena,
-        list values,
-        list valid,
-        size_t rows,
-        void **value_at,
-        uint8_t **valid_at,
-    ) except -1:
-        """Turn byte offsets into addresses, each proved to have room for the rows."""
-        cdef size_t i, n_fields, value_off, valid_off
-        cdef size_t size = arena.shape[0]
-        cdef const ff_row_field *table = ff_row_fields(self.rollup.grain, &n_fields)
-        if not len(values) == len(valid) == <Py_ssize_t> n_fields:
-            raise ValueError("an offset is wanted for each column")
-        if size == 0 or rows == 0:
-            raise ValueError("no room for a row")
-        for i in range(n_fields):
-            value_off = values[i]
-            if value_off > size or (size - value_off) // table[i].width_bytes < rows:
-                raise ValueError("the arena is too small for a column")
-            value_at[i] = &arena[0] + value_off
-            valid_at[i] = NULL
-            if not table[i].is_nullable:
-                continue
-            valid_off = valid[i]
-            if valid_off > size or size - valid_off < (rows + 7) // 8:
-                raise ValueError("the arena is too small for validity bits")
-            valid_at[i] = &arena[0] + valid_off
-        return 0
-
-    def countries(self):
-        """Return the numbers of the batch's countries, by code."""
-        cdef uint32_t i
-        return [
-            self.rollup.countries.numbers[i] for i in range(self.rollup.countries.n)
-        ]
-
-    def traffics(self):
-        """Return the numbers of the batch's kinds of traffic, by code."""
-        cdef uint32_t i
-        return [self.rollup.traffics.numbers[i] for i in range(self.rollup.traffics.n)]
+    cdef void free_sorter(self) noexcept:
+        free(self.sorter.items)
+        free(self.sorter.scratch)
+        self.sorter.items = self.sorter.scratch = NULL
+        self.sorter_cap = 0

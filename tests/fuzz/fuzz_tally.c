@@ -52,10 +52,14 @@ static void tally_empty(ff_tally *tally, const ff_lexicon *lexicon) {
                  *scratch = exact(n * sizeof *scratch);
     ff_sorter sorter = {tally->cells, ranks, items, scratch};
     a_run *run = &runs[n_runs++];
+    uint32_t *order = exact(n * sizeof *order);
     run->cells = exact(n * sizeof *run->cells);
     run->lexicon = lexicon;
-    run->n = ff_run_make(&sorter, tally, countries, run->cells);
+    run->n = n;
+    ff_run_sort(&sorter, tally, countries, order);
+    ff_run_gather(tally->cells, order, n, run->cells);
     ff_tally_empty(tally);
+    free(order);
     free(items);
     free(scratch);
     free(ranks);
@@ -79,7 +83,7 @@ static void tally_begin(ff_tally *tally, uint64_t seed, size_t cells_cap) {
     free(tally->cells);
     free(tally->slots);
     memset(tally, 0, sizeof *tally);
-    tally->cells_cap = cells_cap;
+    tally->cells_cap = tally->cells_max = cells_cap;
     tally->cells = exact(cells_cap * sizeof *tally->cells);
     tally->n_slots = 512;
     tally->slots = exact(tally->n_slots * sizeof *tally->slots);

@@ -55,11 +55,15 @@ def new_tally(**options: Any) -> HourlyTally:
 
 def tally_of(data: bytes, block_bytes: int = 1 << 16, **options: Any) -> HourlyTally:
     tally = new_tally(**options)
+    add(tally, data, block_bytes)
+    return tally
+
+
+def add(tally: HourlyTally, data: bytes, block_bytes: int = 1 << 16) -> None:
     stream = open_stream(io.BytesIO(data))
     reader = Reader(stream, new_lexicon(), block_bytes=block_bytes)
     if reader.open() is None:
         tally.add(reader)
-    return tally
 
 
 def tables_of(tally: HourlyTally) -> tuple[pa.Table, pa.Table]:
@@ -193,6 +197,27 @@ def test_small_arenas_and_spilled_runs_change_nothing(
     other.merge(small)
     assert same(other, tally_of(data))
     assert list(tmp_path.iterdir()) == [], "the file of spilled runs has a name"
+
+
+@pytest.mark.parametrize("n_packets", [20, 200, 900, 5_000])
+def test_memory_that_was_taken_is_given_back(n_packets: int) -> None:
+    memory = Memory(1000)
+    runs = tally_of(
+        many_cells(n_packets, 4), memory=memory, arena_cells=256
+    ).take_runs()
+    assert not memory.take(1000), "the runs count"
+    del runs
+    assert memory.take(1000), "nothing is held any more"
+    assert not memory.take(1), "more came back than was taken"
+
+
+def test_a_tally_goes_on_after_its_arena_became_a_run() -> None:
+    tally, all_of_it = new_tally(arena_cells=256), new_tally()
+    for n_packets in (900, 20, 900):
+        add(tally, many_cells(n_packets, 4))
+        all_of_it.merge(tally)
+    counts, _ = tables_of(all_of_it)
+    assert counts["packets"].to_numpy().sum() == 1820
 
 
 def test_rows_are_read_any_number_at_a_time() -> None:

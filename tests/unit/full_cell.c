@@ -23,7 +23,10 @@ int main(void) {
     ff_cell run[16];
     ff_sorter sorter = {.cells = tally.cells, .items = items, .scratch = scratch};
     ff_cursor cursor = {.at = run};
-    cursor.end = run + ff_run_make(&sorter, &tally, countries, run);
+    uint32_t order[16];
+    ff_run_sort(&sorter, &tally, countries, order);
+    ff_run_gather(tally.cells, order, n_cells, run);
+    cursor.end = run + n_cells;
     static ff_rollup rollup;
     uint32_t heap[1];
     rollup.grain = FF_GRAIN_COUNTS;

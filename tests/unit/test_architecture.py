@@ -47,6 +47,7 @@ EXCEPTIONS = {
 DOORS = {
     "_core": {"schema", "outcome", "reader", "packets", "stages.rows"},
     "_tally": {"stages.rows", "stages.spill", "stages.tally"},
+    "_rollup": {"stages.rows"},
     "_lpm": {"stages.country"},
     "_bpf": {"filters"},
     "_synth": {"synth.load"},

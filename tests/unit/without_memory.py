@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fastflow import _bpf, _core, _tally
+from fastflow import _bpf, _core, _rollup, _tally
 
 shim = ctypes.CDLL(None)
 TIMES = (0, 2**62)
@@ -63,17 +64,42 @@ def columns(data: bytes) -> Callable[[], Any]:
     return work
 
 
+class SpillFile:
+    """Room for runs, made before any allocation fails."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115
+        self.n_bytes = 0
+
+    def reserve(self, n_bytes: int) -> int:
+        self.n_bytes += n_bytes
+        return self.n_bytes - n_bytes
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+
+SPILL = SpillFile()
+
+
 def tally() -> int:
     lexicon, arena = _core.Lexicon(seed=1), bytearray(1 << 19)
     counted = _tally.Tally(1, max_cells=1024)
     scanner, rest = opened(lexicon, DATA)
     runs, n_done = [], 0
     while n_done < len(rest):
+        if not counted.room:
+            counted.grow(512)
+            counted.grow(512)
         n_done += counted.add(scanner, rest[n_done:])
-        runs.append(counted.empty(np.zeros(counted.n_cells, np.uint16)))
-    n_columns = len(_tally.row_fields("counts"))
+        countries = np.zeros(counted.n_cells, np.uint16)
+        if len(runs) % 2:
+            runs.append(counted.take_run(countries))
+        else:
+            runs.append(counted.spill_run(countries, SPILL))
+    n_columns = len(_rollup.row_fields("counts"))
     values = [at << 15 for at in range(n_columns)]
-    return _tally.Rollup("counts", runs).fill(
+    return _rollup.Rollup("counts", runs).fill(
         arena, values, [1 << 18] * n_columns, 3000
     )
 

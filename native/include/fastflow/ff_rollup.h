@@ -4,9 +4,10 @@
  * ff_run.h, a batch at a time, whatever the runs; texts get codes by first appearance
  * in their batch.
  *
- * A run may lie elsewhere, on a disk: its cursor shows a part of it, and the caller
- * brings the next when it is told to. All runs have their kinds' codes from one
- * lexicon. */
+ * A run's cursor shows a part of it, in order, and the caller brings the next when it
+ * is told to: from an arena, or a disk. All runs have their kinds' codes from one
+ * lexicon.
+ */
 #ifndef FASTFLOW_FF_ROLLUP_H
 #define FASTFLOW_FF_ROLLUP_H
 

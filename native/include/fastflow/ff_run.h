@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the cells of a tally to a sorted run of them, in which a key stands once.
+/* The order of a tally's cells: what makes them a run, which the roll-up merges.
  *
- * The order is that of hour, protocol, traffic, port or ICMP type, signature (window,
- * MSS, window scale, list of kinds), country (by its code), IP version, source: a
- * property of the data alone. */
+ * Cells stay where they are; a run is read by gathering them in their order. That order
+ * is that of hour, protocol, traffic, port or ICMP type, signature (window, MSS, window
+ * scale, list of kinds), country (by its code), IP version, source: a property of the
+ * data alone. */
 #ifndef FASTFLOW_FF_RUN_H
 #define FASTFLOW_FF_RUN_H
 
@@ -204,15 +205,15 @@ static inline void ff_sort_hours(const ff_sorter *s, size_t n) {
     ff_sort_keys_in_place(s->items, s->scratch, n, 0);
 }
 
-/* Copy cells out in the order of the items, adding up equal ones; return how many. */
-static inline size_t ff_run_write(const ff_sorter *s, size_t n, ff_cell *run) {
-    size_t n_out = 0;
+/* Copy n cells out in a run's order. They lie all over the arena: each is asked for
+ * some turns before it is wanted. */
+static inline void ff_run_gather(const ff_cell *cells, const uint32_t *order, size_t n,
+                                 ff_cell *out) {
     for (size_t i = 0; i < n; i++) {
-        ff_sort_prefetch(s, s->items, i, n);
-        const ff_cell *cell = &s->cells[s->items[i].cell];
-        if (n_out == 0 || !ff_cell_absorb(&run[n_out - 1], cell)) run[n_out++] = *cell;
+        if (FF_LIKELY(i + FF_SORT_AHEAD < n))
+            FF_PREFETCH(&cells[order[i + FF_SORT_AHEAD]]);
+        out[i] = cells[order[i]];
     }
-    return n_out;
 }
 
 /* Give the lists of kinds of n cells the codes that another lexicon has for them. */
@@ -226,11 +227,10 @@ static inline void ff_run_translate(ff_cell *cells, size_t n,
     }
 }
 
-/* Write the tally's n cells, at least one, to `run` as a sorted run; return how many
- * cells that has. countries[i] is the number of the country of cell i's source, in the
- * order of the codes. */
-static inline size_t ff_run_make(const ff_sorter *s, ff_tally *tally,
-                                 const uint16_t *countries, ff_cell *run) {
+/* Find the order of the tally's n cells, at least one. countries[i] is the number of
+ * the country of cell i's source, in the order of the codes. */
+static inline void ff_run_sort(const ff_sorter *s, ff_tally *tally,
+                               const uint16_t *countries, uint32_t *order) {
     size_t n = tally->n_cells;
     for (size_t i = 0; i < n; i++) tally->cells[i].country = countries[i];
     ff_sort_hours(s, n);
@@ -239,7 +239,7 @@ static inline size_t ff_run_make(const ff_sorter *s, ff_tally *tally,
         for (end = begin + 1; end < n && s->items[end].key == hour;) end++;
         ff_sort_hour(s, s->items + begin, s->scratch + begin, end - begin);
     }
-    return ff_run_write(s, n, run);
+    for (size_t i = 0; i < n; i++) order[i] = s->items[i].cell;
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tally: packets of views counted in the finest cells, each with a source address.
  *
- * Cells are kept in order of arrival, in an arena of fixed size that ff_run.h empties
- * into a sorted run when it is full. An index finds the recent ones, those behind
+ * Cells are kept in order of arrival, in an arena that the caller lets grow, or empties
+ * into a run (ff_run.h) when it is full. An index finds the recent ones, those behind
  * `horizon`; a key that is met again after the horizon has passed it begins a second
  * cell, and the roll-up (ff_rollup.h) adds the two. So the horizon and the arena's
  * size, like the index's size and the hash's seed, change only time and memory, never a
@@ -49,10 +49,10 @@ typedef struct ff_cell {
  * in earlier ones. The index holds numbers, so that an old one is known by being small.
  */
 typedef struct ff_tally {
-    ff_cell *cells; /* cells_cap of them */
+    ff_cell *cells; /* room for cells_max, of which cells_cap may be used */
     uint64_t
         *slots; /* n_slots, a power of two: upper half of the hash, cell's number */
-    size_t n_cells, cells_cap;
+    size_t n_cells, cells_cap, cells_max;
     size_t n_slots;
     size_t n_emptied;
     size_t horizon; /* the index may find only cells of higher numbers */
@@ -179,7 +179,7 @@ FF_INLINE void ff_tally_advance(ff_tally *tally, uint64_t newest_hour) {
 static inline void ff_tally_empty(ff_tally *tally) {
     tally->n_emptied += tally->n_cells;
     tally->n_cells = 0;
-    if (tally->n_emptied > UINT32_MAX - tally->cells_cap) {
+    if (tally->n_emptied > UINT32_MAX - tally->cells_max) {
         memset(tally->slots, 0, tally->n_slots * sizeof *tally->slots);
         tally->n_emptied = 0;
     }

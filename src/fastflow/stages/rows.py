@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fastflow import _core, _tally
+from fastflow import _core, _rollup, _tally
 from fastflow.arena import Arenas, Layout, string_array
 from fastflow.schema import arrow_type, row_schema
 
@@ -95,7 +95,7 @@ class _Grain:
 
 @cache
 def _grain(name: str) -> _Grain:
-    fields = _tally.row_fields(name)
+    fields = _rollup.row_fields(name)
     return _Grain(
         schema=row_schema(name),
         names=[f["name"] for f in fields],
@@ -129,7 +129,7 @@ class RowReader:
     ) -> None:
         self._name = grain
         self._grain = _grain(grain)
-        self._rollup = _tally.Rollup(grain, runs)
+        self._rollup = _rollup.Rollup(grain, runs)
         self._country_codes = country_codes
         self._constants = {
             name: pa.array([] if value is None else [value], pa.string())

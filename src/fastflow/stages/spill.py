@@ -1,4 +1,4 @@
-"""Where the runs of tallies are kept: in memory up to a budget, then in a file."""
+"""Where the cells of tallies are kept: in memory up to a budget, then in a file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import BinaryIO, cast
 from fastflow import _tally
 from fastflow.errors import FastflowError
 
-#: Cells of runs that are kept in memory before one is spilled.
-MEMORY_CELLS = 1 << 20
+#: Cells in memory before any are spilled, those of the first arenas not counted.
+MEMORY_CELLS = 3 << 18
 
 
 class Spill:
@@ -69,14 +69,15 @@ class Spill:
 
 
 class Memory:
-    """How many cells of runs may lie in memory, and where the others go.
+    """How many cells may lie in memory beyond the arenas that tallies begin with.
 
-    Shared by the tallies of a run; safe to use from several threads.
+    Arenas that grow take from it, and runs that are kept. Shared by the tallies of a
+    run; safe to use from several threads.
 
     Parameters
     ----------
     max_cells : int
-        For all tallies together, beyond their arenas.
+        For all tallies together.
     directory : path or None
         Where runs are spilled to; None: the system's directory for temporary files.
     """
@@ -86,24 +87,31 @@ class Memory:
         max_cells: int = MEMORY_CELLS,
         directory: str | os.PathLike[str] | None = None,
     ) -> None:
+        self.max_cells = max_cells
         self.spill = Spill(directory)
         self._n_left = max_cells
         # A finalizer may run while this thread is inside.
         self._lock = threading.RLock()
 
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether no run may be kept."""
+        return self._n_left < 0
+
     def take(self, n_cells: int) -> bool:
-        """Return whether n cells may be kept in memory; if so, they are counted."""
+        """Return whether an arena may grow by n cells; if so, they are counted."""
         with self._lock:
             if n_cells > self._n_left:
                 return False
             self._n_left -= n_cells
             return True
 
-    def keep(self, run: _tally.Run, n_taken: int) -> None:
-        """Count a run for which n cells were taken as long as somebody holds it."""
-        self._give_back(n_taken - run.n_cells)
-        weakref.finalize(run, self._give_back, run.n_cells).atexit = False
-
-    def _give_back(self, n_cells: int) -> None:
+    def give_back(self, n_cells: int) -> None:
+        """Count no more n cells that were taken."""
         with self._lock:
             self._n_left += n_cells
+
+    def keep(self, run: _tally.Run) -> None:
+        """Count a run's cells as long as somebody holds it, be there room or not."""
+        self.give_back(-run.n_cells)
+        weakref.finalize(run, self.give_back, run.n_cells).atexit = False

@@ -1,8 +1,9 @@
 """The hourly tally: packets into cells, cells into runs, runs into rows.
 
-A tally counts into an arena of cells. When that is full, its cells are sorted and put
-aside as a run, in memory as long as the budget allows, then on disk. The rows of
-`counts` and `sources` are the runs of one or several tallies, merged and added up.
+A tally counts into an arena of cells, which grows as long as the budget allows. Then
+its cells are sorted and put aside as a run, in a file; what is left at the end becomes
+a run in memory. The rows of `counts` and `sources` are the runs of one or several
+tallies, merged and added up.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 #: Cells whose addresses are looked up at a time.
 _LOOKUP_CELLS = 1 << 14
 
-#: Cells of a tally's arena; 64 bytes each.
+#: Cells that an arena begins with, and grows by; 64 bytes each, and 32 to sort them.
 ARENA_CELLS = 1 << 18
 
 
@@ -39,9 +40,9 @@ class HourlyTally:
     ----------
     country_table : CountryTable
     memory : Memory or None
-        Where runs are kept; None: a budget of its own.
+        What the arena may grow by, and where runs are kept; None: its own.
     arena_cells : int
-        Cells that are counted into before they are sorted. No result depends on it.
+        Cells that the arena begins with, and grows by. No result depends on it.
     phases : Phases
         Where the time is noted that this takes.
     """
@@ -59,7 +60,9 @@ class HourlyTally:
         self._table = country_table
         self._memory = Memory() if memory is None else memory
         self._phases = phases
-        self._tally = _tally.Tally(seed, arena_cells, phases is not NO_PHASES)
+        self._arena_cells = arena_cells
+        max_cells = arena_cells + self._memory.max_cells
+        self._tally = _tally.Tally(seed, max_cells, phases is not NO_PHASES)
         self._runs: Runs = []
 
     def add(self, reader: Reader) -> None:
@@ -72,10 +75,12 @@ class HourlyTally:
         """
         if self._tally.n_cells and self._tally.lexicon is not reader.scanner.lexicon:
             self._empty()
+        if not self._tally.room:
+            self._tally.grow(self._arena_cells)
         for block in reader.blocks():
             n_done = self._add(reader, block)
             while self._tally.is_full():
-                self._empty()
+                self._make_room()
                 n_done += self._add(reader, block[n_done:])
             reader.use_up(n_done)
 
@@ -103,24 +108,43 @@ class HourlyTally:
         """Return the rows of all that was counted, and begin anew."""
         return HourlyRows(self.take_runs(), self._table.codes, sensor, input_id)
 
+    def _make_room(self) -> None:
+        """Let the arena grow, or spill what is in it."""
+        if self._memory.take(self._arena_cells):
+            self._tally.grow(self._arena_cells)
+        else:
+            self._spill(self._countries())
+
     def _empty(self) -> None:
-        """Turn the arena's cells into a run."""
-        n_cells = self._tally.n_cells
-        with self._phases.phase("stages"):
-            countries = self._countries()
-        is_kept = self._memory.take(n_cells)
-        spill = None if is_kept else self._memory.spill
+        """Turn what was counted last into a run, and let an arena that grew go."""
+        countries = self._countries()
+        room = self._tally.room
+        if self._memory.is_overdrawn:
+            self._spill(countries)
+        else:
+            with self._phases.phase("tally"):
+                run = self._tally.take_run(countries.data)
+            self._memory.keep(run)
+            self._runs.append(run)
+        if self._tally.room > self._arena_cells:
+            self._tally.release()
+        if not self._tally.room:
+            self._memory.give_back(room - self._arena_cells)
+
+    def _spill(self, countries: npt.NDArray[np.uint16]) -> None:
+        file = self._memory.spill
         try:
             with self._phases.phase("tally"):
-                run = self._tally.empty(countries.data, spill)
+                self._runs.append(self._tally.spill_run(countries.data, file))
         except OSError as error:
-            raise self._memory.spill.error(error) from error
-        if is_kept:
-            self._memory.keep(run, n_cells)
-        self._runs.append(run)
+            raise file.error(error) from error
 
     def _countries(self) -> npt.NDArray[np.uint16]:
         """Return the country number of each cell's source."""
+        with self._phases.phase("stages"):
+            return self._look_up()
+
+    def _look_up(self) -> npt.NDArray[np.uint16]:
         n_cells = self._tally.n_cells
         countries = np.empty(n_cells, np.uint16)
         addresses = np.empty(_LOOKUP_CELLS * 16, np.uint8)

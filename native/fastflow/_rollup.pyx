@@ -1,0 +1,302 @@
+"""The roll-up of a tally's runs to rows: a driver over native/include.
+
+As in _core.pyx: checks of arguments, memory, the GIL, and nothing of protocols.
+"""
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+import os
+
+from fastflow._c cimport (
+    FF_CHUNK_ROWS,
+    FF_GRAIN_COUNTS,
+    FF_GRAIN_SOURCES,
+    FF_MANY_COUNTRIES,
+    FF_MANY_TRAFFICS,
+    FF_MAX_ROW_FIELDS,
+    FF_ROLLED_END,
+    FF_ROLLED_FULL,
+    FF_ROLLED_OUT,
+    aligned_alloc,
+    ff_cell,
+    ff_cursor,
+    ff_grain,
+    ff_kinds_adopt,
+    ff_lexicon,
+    ff_rolled,
+    ff_rollup,
+    ff_rollup_add,
+    ff_rollup_begin,
+    ff_rollup_begin_batch,
+    ff_rollup_brought,
+    ff_rollup_fill,
+    ff_row_field,
+    ff_row_fields,
+    ff_run_translate,
+)
+from fastflow._core cimport Lexicon, dict_name
+from fastflow._tally cimport Run, cells_place, rank_kinds, read_cells
+
+cdef enum:
+    BROUGHT_CELLS = 1024  # of a run, brought to its cursor at a time
+
+
+cdef ff_grain _grain(str name) except *:
+    if name == "sources":
+        return FF_GRAIN_SOURCES
+    if name == "counts":
+        return FF_GRAIN_COUNTS
+    raise ValueError(f"no grain is called {name!r}")
+
+
+def row_fields(str grain not None):
+    """Return a dict per column that a roll-up to `sources` or `counts` fills."""
+    cdef size_t i, n
+    cdef const ff_row_field *table = ff_row_fields(_grain(grain), &n)
+    return [
+        {
+            "name": table[i].name.decode(),
+            "arrow": table[i].arrow.decode(),
+            "width_bytes": table[i].width_bytes,
+            "dictionary": dict_name(table[i].dict),
+            "nullable": bool(table[i].is_nullable),
+        }
+        for i in range(n)
+    ]
+
+
+cdef class Rollup:
+    """The rows of runs at one grain, in their order, a batch at a time.
+
+    Parameters
+    ----------
+    grain : {"sources", "counts"}
+    runs : list[Run]
+        Of any number of tallies; merged.
+    """
+
+    cdef list runs  # those with cells; kept until they are read to their end
+    cdef const cells_place **places  # of their cells
+    cdef ff_rollup *rollup
+    cdef ff_cell *brought  # BROUGHT_CELLS for each run; the cursors point there
+    cdef uint32_t *kinds_ranks
+    cdef uint32_t **kinds_maps  # by run; NULL where codes stay as they are
+    cdef readonly Lexicon lexicon
+
+    def __cinit__(self, str grain not None, list runs not None):
+        self.runs = [run for run in runs if (<Run?> run).n_cells]
+        self.rollup = <ff_rollup *> calloc(1, sizeof(ff_rollup))
+        if self.rollup == NULL:
+            raise MemoryError
+        self.rollup.grain = _grain(grain)
+        self.lexicon = Lexicon(seed=int.from_bytes(os.urandom(8)))
+        self.rollup.lexicon = self.lexicon.lexicon
+        self.allocate()
+        self.adopt_kinds()
+        for i in range(len(self.runs)):
+            self.begin_run(i)
+        ff_rollup_begin(self.rollup, len(self.runs))
+
+    def __dealloc__(self):
+        cdef size_t i
+        if self.rollup == NULL:
+            return
+        if self.kinds_maps != NULL:
+            for i in range(<size_t> len(self.runs)):
+                PyMem_RawFree(self.kinds_maps[i])
+        PyMem_RawFree(self.kinds_maps)
+        PyMem_RawFree(self.kinds_ranks)
+        PyMem_RawFree(self.places)
+        free(self.brought)
+        free(self.rollup.cursors)
+        free(self.rollup.heap)
+        free(self.rollup.countries.codes)
+        free(self.rollup.countries.numbers)
+        free(self.rollup.traffics.codes)
+        free(self.rollup.traffics.numbers)
+        free(self.rollup)
+
+    cdef int allocate(self) except -1:
+        cdef size_t n = len(self.runs) + 1
+        cdef ff_rollup *r = self.rollup
+        r.cursors = <ff_cursor *> calloc(n, sizeof(ff_cursor))
+        r.heap = <uint32_t *> calloc(n, sizeof(uint32_t))
+        r.countries.codes = <uint32_t *> calloc(FF_MANY_COUNTRIES, sizeof(uint32_t))
+        r.countries.numbers = <uint16_t *> calloc(FF_MANY_COUNTRIES, sizeof(uint16_t))
+        r.traffics.codes = <uint32_t *> calloc(FF_MANY_TRAFFICS, sizeof(uint32_t))
+        r.traffics.numbers = <uint16_t *> calloc(FF_MANY_TRAFFICS, sizeof(uint16_t))
+        self.places = <const cells_place **> PyMem_RawCalloc(n, sizeof(void *))
+        self.kinds_maps = <uint32_t **> PyMem_RawCalloc(n, sizeof(void *))
+        self.brought = <ff_cell *> aligned_alloc(
+            sizeof(ff_cell), n * BROUGHT_CELLS * sizeof(ff_cell)
+        )
+        if (
+            r.cursors == NULL
+            or r.heap == NULL
+            or r.countries.codes == NULL
+            or r.countries.numbers == NULL
+            or r.traffics.codes == NULL
+            or r.traffics.numbers == NULL
+            or self.places == NULL
+            or self.kinds_maps == NULL
+            or self.brought == NULL
+        ):
+            raise MemoryError
+        return 0
+
+    cdef int adopt_kinds(self) except -1:
+        """Take in the kinds of every run; those of the first keep their codes."""
+        cdef ff_lexicon *theirs
+        cdef uint32_t *kinds_map
+        cdef uint32_t code
+        cdef size_t i
+        cdef bint is_same
+        for i in range(<size_t> len(self.runs)):
+            theirs = (<Run> self.runs[i]).lexicon.lexicon
+            kinds_map = <uint32_t *> PyMem_RawMalloc(
+                (theirs.kinds.n_entries + 1) * sizeof(uint32_t)
+            )
+            if kinds_map == NULL:
+                raise MemoryError
+            self.kinds_maps[i] = kinds_map
+            is_same = True
+            for code in range(theirs.kinds.n_entries):
+                if not self.lexicon.make_room(1):
+                    raise MemoryError
+                kinds_map[code] = ff_kinds_adopt(self.lexicon.lexicon, theirs, code)
+                is_same = is_same and kinds_map[code] == code
+            if is_same:
+                PyMem_RawFree(kinds_map)
+                self.kinds_maps[i] = NULL
+        self.kinds_ranks = rank_kinds(self.lexicon.lexicon)
+        if self.kinds_ranks == NULL:
+            raise MemoryError
+        self.rollup.kinds_ranks = self.kinds_ranks
+        return 0
+
+    cdef int begin_run(self, size_t i) except -1:
+        """Let a run's cursor show its first cells."""
+        cdef Run run = self.runs[i]
+        self.places[i] = &run.place
+        self.rollup.cursors[i].n_absent = run.place.n_cells
+        error = self.bring(i)
+        if error:
+            raise OSError(error, os.strerror(error))
+        return 0
+
+    cdef int bring(self, size_t i) noexcept nogil:
+        """Let a cursor show the next cells of its run; return 0 or an errno."""
+        cdef ff_cursor *cursor = &self.rollup.cursors[i]
+        cdef ff_cell *cells = self.brought + i * BROUGHT_CELLS
+        cdef size_t begin = self.places[i].n_cells - cursor.n_absent
+        cdef size_t n = min(cursor.n_absent, <uint64_t> BROUGHT_CELLS)
+        cdef int error = read_cells(self.places[i], cells, begin, n)
+        if error == 0:
+            if self.kinds_maps[i] != NULL:
+                ff_run_translate(cells, n, self.kinds_maps[i])
+            cursor.at = cells
+            cursor.end = cells + n
+            cursor.n_absent -= n
+        return error
+
+    def fill(self, uint8_t[::1] arena not None, list values, list valid, size_t rows):
+        """Write the next rows into an arena; return how many.
+
+        Parameters
+        ----------
+        arena : uint8, writable
+        values, valid : list[int], list[int | None]
+            Byte offsets, in the order of row_fields(grain).
+        rows : int
+            Most that are wanted; fewer come only at the end.
+
+        Raises
+        ------
+        OSError
+            A run cannot be read from where it was spilled.
+        """
+        cdef ff_rollup *r = self.rollup
+        cdef size_t at = 0, n
+        cdef int error = 0
+        cdef bint is_out_of_memory = False
+        cdef ff_rolled rolled = FF_ROLLED_FULL
+        cdef void *value_at[FF_MAX_ROW_FIELDS]
+        cdef uint8_t *valid_at[FF_MAX_ROW_FIELDS]
+        self.bind(arena, values, valid, rows, value_at, valid_at)
+        with nogil:
+            ff_rollup_begin_batch(r)
+            while at < rows and rolled != FF_ROLLED_END:
+                if not self.lexicon.make_room(FF_CHUNK_ROWS):
+                    is_out_of_memory = True
+                    break
+                rolled = ff_rollup_add(r, min(rows - at, <size_t> FF_CHUNK_ROWS))
+                if rolled == FF_ROLLED_OUT:
+                    error = self.bring(r.heap[0])
+                    if error:
+                        break
+                    ff_rollup_brought(r)
+                    continue
+                n = r.n_rows
+                ff_rollup_fill(r, value_at, valid_at, at)
+                at += n
+        if is_out_of_memory:
+            raise MemoryError
+        if error:
+            raise OSError(error, os.strerror(error))
+        self.let_go()
+        return at
+
+    cdef int let_go(self) except -1:
+        """Drop runs that are read to their end: nobody else may hold them any more."""
+        cdef ff_cursor *cursor
+        cdef size_t i
+        for i in range(<size_t> len(self.runs)):
+            cursor = &self.rollup.cursors[i]
+            if cursor.at == cursor.end and cursor.n_absent == 0:
+                self.runs[i] = None
+        return 0
+
+    cdef int bind(
+        self,
+        uint8_t[::1] arena,
+        list values,
+        list valid,
+        size_t rows,
+        void **value_at,
+        uint8_t **valid_at,
+    ) except -1:
+        """Turn byte offsets into addresses, each proved to have room for the rows."""
+        cdef size_t i, n_fields, value_off, valid_off
+        cdef size_t size = arena.shape[0]
+        cdef const ff_row_field *table = ff_row_fields(self.rollup.grain, &n_fields)
+        if not len(values) == len(valid) == <Py_ssize_t> n_fields:
+            raise ValueError("an offset is wanted for each column")
+        if size == 0 or rows == 0:
+            raise ValueError("no room for a row")
+        for i in range(n_fields):
+            value_off = values[i]
+            if value_off > size or (size - value_off) // table[i].width_bytes < rows:
+                raise ValueError("the arena is too small for a column")
+            value_at[i] = &arena[0] + value_off
+            valid_at[i] = NULL
+            if not table[i].is_nullable:
+                continue
+            valid_off = valid[i]
+            if valid_off > size or size - valid_off < (rows + 7) // 8:
+                raise ValueError("the arena is too small for validity bits")
+            valid_at[i] = &arena[0] + valid_off
+        return 0
+
+    def countries(self):
+        """Return the numbers of the batch's countries, by code."""
+        cdef uint32_t i
+        return [
+            self.rollup.countries.numbers[i] for i in range(self.rollup.countries.n)
+        ]
+
+    def traffics(self):
+        """Return the numbers of the batch's kinds of traffic, by code."""
+        cdef uint32_t i
+        return [self.rollup.traffics.numbers[i] for i in range(self.rollup.traffics.n)]

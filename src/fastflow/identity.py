@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
@@ -10,17 +11,38 @@ from blake3 import blake3
 
 from fastflow.outcome import ScanStats
 from fastflow.phases import NO_PHASES, Phases
-from fastflow.reader import READ_ON_BYTES
+from fastflow.reader import READ_ON_BYTES, first_record_end
+from fastflow.schema import Beginnings
 from fastflow.sources.part import Abandoned, FilePart
+from fastflow.sources.stream import open_stream
 
 #: Bytes that are read and hashed at a time.
 _BLOCK_BYTES = 1 << 19
+
+#: Bytes that the first packet's record must end in, for growth to be seen: of eight
+#: packets as long as IP allows.
+_FIRST_BYTES = 1 << 19
+
+
+def size_of(input_id: str) -> int:
+    """Return how many bytes an id is of."""
+    return int(input_id.rpartition("-")[2])
+
+
+#: The sizes of the captures that are known to begin with the same first packet.
+Sizes = Callable[[str], Iterable[int]]
 
 
 class Digest:
     """The identity of a capture: size and BLAKE3 hash of its decompressed bytes.
 
-    Of a damaged capture, those up to READ_ON_BYTES behind the damage.
+    Of a damaged capture, those up to READ_ON_BYTES behind the damage. On its way it
+    takes the ids of those beginnings that may be a capture of their own.
+
+    Parameters
+    ----------
+    sizes : callable
+        Asked with the capture's head for sizes of such beginnings.
 
     Attributes
     ----------
@@ -30,11 +52,20 @@ class Digest:
         Where the bytes that are hashed end, unless the capture does before.
     """
 
-    def __init__(self, phases: Phases = NO_PHASES) -> None:
+    def __init__(self, sizes: Sizes, phases: Phases = NO_PHASES) -> None:
         self.n_bytes = 0
         self.end_bytes = sys.maxsize
         self._hash = blake3()
         self._phases = phases
+        self._sizes = sizes
+        self._first = bytearray()
+        self._head: str | None = None
+        self._wanted: list[int] | None = None  # sizes to come, None: not known yet
+        self._ids: dict[int, str] = {}
+
+    def anew(self) -> Digest:
+        """Return a digest for the same capture that has seen nothing yet."""
+        return Digest(self._sizes, self._phases)
 
     def limit(self, damage_bytes: int) -> None:
         """Set the end, where the damage is known; no more may have been hashed."""
@@ -44,14 +75,71 @@ class Digest:
         """Take in the next bytes."""
         with self._phases.phase("hash"):
             piece = data[: max(self.end_bytes - self.n_bytes, 0)]
-            self._hash.update(piece)
-            self.n_bytes += len(piece)
+            if self._wanted is None:
+                self._first += piece[: _FIRST_BYTES - len(self._first)]
+                if len(self._first) == _FIRST_BYTES:
+                    self._look_up()
+            while self._wanted and self._wanted[-1] <= self.n_bytes + len(piece):
+                n = self._wanted.pop() - self.n_bytes
+                self._add(piece[:n])
+                self._ids[self.n_bytes] = self._id()
+                piece = piece[n:]
+            self._add(piece)
 
-    def input_id(self, stats: ScanStats, sensor: str, path: str) -> str:
+    def _add(self, piece: memoryview) -> None:
+        self._hash.update(piece)
+        self.n_bytes += len(piece)
+
+    def _look_up(self) -> None:
+        """See who begins alike, and let go of the first bytes."""
+        first, self._first = self._first, bytearray()
+        self._wanted = []
+        end = first_record_end(first)
+        if end is None:
+            return
+        self._head = blake3(first[:end]).hexdigest(length=16)
+        for size in sorted(self._sizes(self._head), reverse=True):
+            if size <= len(first):
+                self._ids[size] = f"{blake3(first[:size]).hexdigest()}-{size}"
+            else:
+                self._wanted.append(size)
+
+    def _id(self) -> str:
+        return f"{self._hash.hexdigest()}-{self.n_bytes}"
+
+    def finish(self, stats: ScanStats, sensor: str, path: str) -> str:
         """Return the id; captures without packets differ by sensor and path."""
+        if self._wanted is None:
+            self._look_up()
         if stats.records == 0:
             self._hash.update(f"\0{sensor}\0{path}".encode(errors="surrogateescape"))
-        return f"{self._hash.hexdigest()}-{self.n_bytes}"
+        return self._id()
+
+    @property
+    def beginnings(self) -> Beginnings:
+        """What was found on the way, once it is finished."""
+        return Beginnings(self._head, self._ids)
+
+
+def id_of_beginning(path: str, n_bytes: int) -> str | None:
+    """Read a file once more; return the id that its first bytes have.
+
+    None where it cannot be read, or is shorter.
+    """
+    digest = Digest(lambda head: ())
+    block = memoryview(bytearray(_BLOCK_BYTES))
+    try:
+        stream = open_stream(path)
+        try:
+            while left := n_bytes - digest.n_bytes:
+                if not (n_new := stream.readinto(block[:left])):
+                    return None
+                digest.update(block[:n_new])
+        finally:
+            stream.close()
+    except OSError:
+        return None
+    return digest._id()
 
 
 class DigestBeside:
@@ -81,7 +169,7 @@ class DigestBeside:
     def finish_damaged(self, damage_bytes: int) -> Digest:
         """Return the digest of a file that is damaged at an offset."""
         self.stop()
-        digest = Digest(self._phases)
+        digest = self._digest.anew()
         digest.limit(damage_bytes)
         self._stop.clear()
         self._hash_rest(digest)

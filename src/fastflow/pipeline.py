@@ -42,7 +42,7 @@ class ReduceReport:
     Attributes
     ----------
     inputs : list of InputRecord
-        In the order of the captures.
+        In the order of the captures; first those that were passed over.
     messages : list of str
         Lines that an operator must read: what is damaged, unreadable, not decoded.
     """
@@ -74,6 +74,7 @@ def reduce(
     sources: bool | None = None,
     filter: str | None = None,
     decap: str | Iterable[str] | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
     phases: Phases = NO_PHASES,
 ) -> ReduceReport:
@@ -98,6 +99,9 @@ def reduce(
         Count only packets that match, in tcpdump's language. None: as the store does.
     decap : str, iterable of str or None
         Tunnels to open before counting: "gre,vxlan". None: as the store does.
+    resume : bool
+        Do not read files again that are recorded as taken in with the same path, size
+        and modification time; they are duplicates.
     progress : callable or None
         Called with the numbers of bytes read and of packets met since the last call of
         the same capture, from any thread.
@@ -122,7 +126,6 @@ def reduce(
     found = find_captures(captures)
     if not found:
         raise ConfigError("no capture was named")
-    jobs = [(capture, _sensor_of(capture, sensor)) for capture in found]
     compiled = None if filter is None else compile_filter(filter)
     settings = _settings(sources, filter, decap)
     if isinstance(store, Store):
@@ -132,9 +135,13 @@ def reduce(
     if compiled is None:
         compiled = _filter_of(store)
     table = geo if isinstance(geo, CountryTable) else load_country_table(geo)
+    store.recover()
     reducer = _Reducer(store, table, compiled, progress, phases)
     committer = _Committer(store, phases)
-    sizes = [_size(capture) for capture, _ in jobs]
+    if resume:
+        found = committer.pass_over(found, sensor, progress)
+    jobs = [(capture, _sensor_of(capture, sensor)) for capture in found]
+    sizes = [_size(capture) for capture in found]
 
     def work(number: int, workers: int) -> tuple[Reduced, list[str]]:
         return reducer.reduce(*jobs[number], workers)
@@ -200,6 +207,7 @@ class _Reducer:
         self._progress = progress
         self._phases = phases
         self._counting = Counting(table, phases=phases)
+        self._sizes = store.sizes
 
     def reduce(
         self, capture: Found, sensor: str, workers: int
@@ -235,7 +243,7 @@ class _Reducer:
         seen: tuple[int | None, int | None],
     ) -> tuple[Reduced, ScanStats]:
         """Reduce a capture whose size and time were seen before it was opened."""
-        digest = Digest(self._phases)
+        digest = Digest(self._sizes, self._phases)
         reader = Reader(
             open_stream(capture.path, self._phases),
             new_lexicon(),
@@ -260,12 +268,13 @@ class _Reducer:
                     digest.limit(reader.scanner.consumed_bytes)
                 reader.read_on(digest.end_bytes)
             stats = reader.stats()
-        input_id = digest.input_id(stats, sensor, capture.path)
+        input_id = digest.finish(stats, sensor, capture.path)
         record = _record(capture, sensor, input_id, stats)
+        record.head = digest.beginnings.head
         record.country_table = f"{self._table.name} {self._table.version}"
         record.country_date = self._table.date
         rows = HourlyRows(runs, self._table.codes, sensor, input_id)
-        return Reduced(record, rows), stats
+        return Reduced(record, rows, digest.beginnings), stats
 
     def _count_beside(
         self, reader: Reader, digest: Digest, workers: int
@@ -322,7 +331,7 @@ def _size_and_time(capture: Found) -> tuple[int | None, int | None]:
     """Return a regular file's size (bytes) and modification time (ns)."""
     if capture.path == STDIN:
         return None, None
-    found = Path(capture.path).stat()
+    found = os.stat(capture.path)  # noqa: PTH116 - asked of a million files
     if not stat.S_ISREG(found.st_mode):
         return None, None
     return found.st_size, found.st_mtime_ns
@@ -341,6 +350,26 @@ class _Committer:
         self._report = ReduceReport()
         self._batch: list[Reduced] = []
         self._n_cells = 0
+
+    def pass_over(
+        self, found: Iterable[Found], sensor: str, progress: Progress | None
+    ) -> list[Found]:
+        """Leave out the files that are recorded as they lie there; return the rest."""
+        rest = []
+        is_recorded = self._store.recorded_files()
+        for capture in found:
+            size, mtime_ns = _size_and_time(capture)
+            input_id = is_recorded(capture.path, size, mtime_ns)
+            if input_id is None:
+                rest.append(capture)
+                continue
+            record = InputRecord(
+                input_id, capture.path, sensor, "duplicate", __version__
+            )
+            self._report.inputs.append(record)
+            if progress is not None:
+                progress(size or 0, 0)
+        return rest
 
     def add(self, reduced: Reduced, lines: list[str]) -> None:
         """Take in one capture; commit if enough has come together."""
@@ -361,7 +390,8 @@ class _Committer:
         return self._report
 
     def _commit(self) -> None:
-        stored = set(self._store.publish(self._batch, self._phases))
+        say = self._report.messages.append
+        stored = set(self._store.publish(self._batch, self._phases, say))
         for reduced in self._batch:
             record = reduced.record
             if record.input in stored:

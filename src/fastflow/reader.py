@@ -82,6 +82,21 @@ def tunnels(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in TUNNELS if name in wanted or "all" in wanted)
 
 
+def first_record_end(head: bytes | bytearray) -> int | None:
+    """Return where the first packet's record of a capture ends.
+
+    None where that does not stand in its first bytes, or they begin no capture.
+    """
+    scanner = _core.Scanner(new_lexicon(), *PLAUSIBLE_NS)
+    scanner.open(head)
+    if scanner.fault is not None:
+        return None
+    begin = scanner.offset_bytes
+    scanner.bind(bytearray(1), {}, {}, 1)
+    n_bytes, n_packets = scanner.read(memoryview(head)[begin:])
+    return begin + n_bytes if n_packets else None
+
+
 @dataclass(frozen=True)
 class Found:
     """What a reader has found in a part of a capture.

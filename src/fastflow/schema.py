@@ -7,7 +7,7 @@ integers, so each stored type is the next wider signed one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -136,6 +136,7 @@ INPUTS = pa.schema(
     [
         _INPUT,
         pa.field("supersedes", pa.string()),
+        pa.field("head", pa.string()),
         pa.field("path", pa.string(), nullable=False),
         pa.field("size", pa.int64()),
         pa.field("mtime_ns", pa.int64()),
@@ -181,6 +182,11 @@ class InputRecord:
     ----------
     input : str
         The capture's id: size and BLAKE3 hash of its decompressed bytes.
+    supersedes : str or None
+        The ids of inputs whose bytes this one begins with, separated by spaces: their
+        counts were taken out when it came.
+    head : str or None
+        Hash of its bytes up to the end of the first packet's record.
     size, mtime_ns : int or None
         Of the file as it lies on disk (bytes, nanoseconds); null for a stream.
     offset : int or None
@@ -208,6 +214,7 @@ class InputRecord:
     mtime_ns: int | None = None
     dropped: int | None = None
     supersedes: str | None = None
+    head: str | None = None
     country_table: str | None = None
     country_date: str | None = None
     rules: str | None = None
@@ -233,6 +240,22 @@ class InputRecord:
             "uncounted": self.uncounted,
             "flags": self.flags,
         }
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """What tells that a capture goes on where another one ended.
+
+    Attributes
+    ----------
+    head : str or None
+        Hash up to the end of the first packet's record; None without one.
+    ids : dict[int, str]
+        The id that the first n bytes would have, for some n.
+    """
+
+    head: str | None = None
+    ids: Mapping[int, str] = field(default_factory=dict)
 
 
 class RowReader(Protocol):
@@ -280,6 +303,7 @@ class Reduced:
 
     record: InputRecord
     rows: Rows | None = None
+    beginnings: Beginnings = field(default_factory=Beginnings)
 
     @property
     def n_cells(self) -> int:

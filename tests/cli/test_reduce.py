@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from command import fastflow
 from fastflow.store import Store
 
 SYN = b.ethernet(b.ipv4(b.tcp(dst_port=445, options=b.mss(1460))))
+TELNET = b.ethernet(b.ipv4(b.tcp(dst_port=23, options=b.mss(1460))))
 ARP = b.ethernet(bytes(28), ethertype=0x0806)
 
 
@@ -24,7 +28,7 @@ def captures(tmp_path: Path) -> Path:
     directory.mkdir()
     (directory / "a.pcap").write_bytes(b.capture(SYN, ARP))
     (directory / "b.pcap.gz").write_bytes(gzip.compress(b.capture(SYN, SYN, SYN)))
-    (directory / "c.pcap").write_bytes(b.capture(SYN, SYN)[:-5])
+    (directory / "c.pcap").write_bytes(b.capture(TELNET, SYN)[:-5])
     (directory / "notes.txt").write_text("no capture")
     (directory / "empty").touch()
     return directory
@@ -204,3 +208,131 @@ def test_workers_are_at_least_one(captures: Path, tmp_path: Path) -> None:
     ran = fastflow("reduce", captures / "a.pcap", *args)
     assert ran.code == 2
     assert "--workers" in ran.err
+
+
+# --- captures that grow ---------------------------------------------------------------
+
+GROWING = [b.ethernet(b.ipv4(b.tcp(dst_port=port))) for port in range(1, 8)]
+
+
+def grown(n_packets: int) -> bytes:
+    return b.capture(*GROWING[:n_packets])
+
+
+def ports(store: Path) -> list[int]:
+    found = Store(store).sql(
+        "select dst_port, sum(packets) n from counts group by 1 order by 1"
+    )
+    assert set(found["n"].to_pylist()) == {1}, "a packet counts once"
+    return found["dst_port"].to_pylist()
+
+
+def reduce_to(store: Path, *captures: Path, **options: object) -> list[dict[str, Any]]:
+    named = [f"--{name}={value}" for name, value in options.items()]
+    ran = fastflow(
+        "reduce", *captures, "--store", store, "--sensor=lab", "--json", *named
+    )
+    assert ran.code in (0, 3), ran.err
+    return list(ran.json["inputs"])
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("cut", [0, 9])
+def test_a_grown_capture_takes_the_place_of_its_beginning(
+    tmp_path: Path, pack: Callable[[bytes], bytes], cut: int
+) -> None:
+    store, capture = tmp_path / "counts", tmp_path / "a.pcap"
+    ids = []
+    for n_packets in (3, 5, 7):
+        data = grown(n_packets)
+        capture.write_bytes(pack(data[: len(data) - cut]))
+        (one,) = reduce_to(store, capture)
+        ids.append(one["id"])
+    assert ports(store) == list(range(1, 8 if not cut else 7))
+    rows = Store(store).sql("select id, supersedes from inputs order by records")
+    assert rows["id"].to_pylist() == ids
+    assert rows["supersedes"].to_pylist() == [None, *ids[:2]]
+    (again,) = reduce_to(store, capture)
+    assert again["status"] == "duplicate"
+
+
+@pytest.mark.parametrize("order", [(3, 5, 7), (7, 5, 3), (5, 3, 7), (5, 7, 3)])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_versions_of_a_capture_count_once_in_any_order(
+    tmp_path: Path, order: tuple[int, ...], runs: int
+) -> None:
+    store = tmp_path / "counts"
+    captures = [tmp_path / f"{n}.pcap" for n in order]
+    for capture, n_packets in zip(captures, order, strict=True):
+        capture.write_bytes(grown(n_packets))
+    if runs == 1:
+        reduce_to(store, *captures)
+    else:
+        for capture in captures:
+            reduce_to(store, capture)
+    assert ports(store) == list(range(1, 8))
+
+
+def test_what_stands_in_one_file_with_a_grown_capture_stays(tmp_path: Path) -> None:
+    store, growing, other = (tmp_path / name for name in ("s", "a.pcap", "b.pcap"))
+    growing.write_bytes(grown(3))
+    other.write_bytes(b.capture(*GROWING[5:]))
+    reduce_to(store, growing, other)
+    growing.write_bytes(grown(5))
+    reduce_to(store, growing)
+    assert ports(store) == list(range(1, 8))
+
+
+def test_a_capture_that_does_not_go_on_is_another_one(tmp_path: Path) -> None:
+    store, capture = tmp_path / "counts", tmp_path / "a.pcap"
+    capture.write_bytes(b.capture(GROWING[0], GROWING[1]))
+    reduce_to(store, capture)
+    capture.write_bytes(b.capture(GROWING[0], GROWING[2], GROWING[3]))
+    ran = fastflow("reduce", capture, "--store", store, "--sensor=lab")
+    assert total(store) == 5
+    assert "other content than when it was taken in as input" in ran.err
+
+
+def test_a_longer_version_that_is_gone_is_told(tmp_path: Path) -> None:
+    store, long, short = (tmp_path / name for name in ("s", "long.pcap", "short.pcap"))
+    long.write_bytes(grown(5))
+    reduce_to(store, long)
+    long.unlink()
+    short.write_bytes(grown(3))
+    ran = fastflow("reduce", short, "--store", store, "--sensor=lab")
+    assert total(store) == 8
+    assert "cannot be read any more; both are counted" in ran.err
+
+
+def test_growth_is_seen_behind_the_first_bytes(tmp_path: Path) -> None:
+    store, capture = tmp_path / "counts", tmp_path / "a.pcap"
+    big = b.capture(*[b.ethernet(b.ipv4(b.tcp(dst_port=9) + bytes(1400)))] * 1000)
+    for n_bytes in (600_000, 800_000, len(big)):
+        capture.write_bytes(big[:n_bytes])
+        reduce_to(store, capture, workers=2)
+    assert total(store) == 1000
+
+
+# --- resume ---------------------------------------------------------------------------
+
+
+def test_resume_passes_over_what_is_recorded_as_it_lies_there(tmp_path: Path) -> None:
+    store = tmp_path / "counts"
+    captures = [tmp_path / f"{n}.pcap" for n in range(3)]
+    for n, capture in enumerate(captures):
+        capture.write_bytes(b.capture(GROWING[n]))
+    reduce_to(store, *captures)
+    captures[0].write_bytes(b.capture(GROWING[4]))
+    seen = captures[1].stat()
+    captures[1].write_bytes(b"unreadable".ljust(seen.st_size))
+    os.utime(captures[1], ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    ran = fastflow(
+        "reduce", *captures, "--store", store, "--sensor=lab", "--resume", "--json"
+    )
+    states = {Path(one["path"]).name: one["status"] for one in ran.json["inputs"]}
+    assert states == {
+        "0.pcap": "complete",
+        "1.pcap": "duplicate",
+        "2.pcap": "duplicate",
+    }
+    assert total(store) == 4

@@ -52,6 +52,12 @@ _LISTED_CAPTURES = 20
 @filter_option
 @decap_option
 @click.option(
+    "--resume",
+    is_flag=True,
+    help="Do not read files again that were taken in with the same path, size and "
+    "modification time.",
+)
+@click.option(
     "--profile",
     is_flag=True,
     help="Say on stderr where the time went, so that you can see what bounds you.",
@@ -68,6 +74,7 @@ def command(
     no_sources: bool,
     expression: str | None,
     decap: str | None,
+    resume: bool,
     profile: bool,
     as_json: bool,
 ) -> None:
@@ -75,7 +82,8 @@ def command(
 
     A CAPTURE is a file, a directory (searched), a glob, or - for stdin; its format is
     known by its first bytes. The store is made if there is none. The same capture
-    again, under whatever name, adds nothing. A store keeps the filter and the tunnels
+    again, under whatever name, adds nothing; one that goes on where another ended
+    takes its place. A store keeps the filter and the tunnels
     that it was made with; later runs take them, and need not name them.
 
     Exit codes: 0 complete; 3 stored, but some input was damaged or refused; 1 nothing
@@ -104,6 +112,7 @@ def command(
             sources=False if no_sources else None,
             filter=expression,
             decap=decap,
+            resume=resume,
             progress=progress,
             phases=phases,
         )

@@ -1,15 +1,33 @@
-"""Writing to disk so that it is there after a power loss."""
+"""Writing to disk so that it is there after a power loss, or not at all.
+
+A file is made under a hidden name and locked (flock), shared, by whoever may yet commit
+it; the lock follows it to its name for good, and ends with the process. A file that no
+commit names and nobody holds is an orphan, which anybody may remove. Adopting a file
+and removing one exclude each other by the lock.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import filecmp
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
+
+from blake3 import blake3
 
 from fastflow.errors import StoreError
+
+#: Files that are locked at a time before they are removed.
+_SWEPT_FILES = 100
+
+#: Bytes of a file that are read back at a time, for its hash.
+_HASHED_BYTES = 1 << 20
 
 
 @contextmanager
@@ -25,31 +43,190 @@ def os_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def hidden_path(directory: Path) -> Iterator[Path]:
-    """Yield the name of a new file that is gone when the block ends, unless renamed.
+class NewFile:
+    """A new file, held until the block ends; gone then, unless it was given a name.
 
-    It begins with a point, so that Delta readers and vacuums pass over the file.
+    Its first name begins with a point, so that Delta readers pass over it. After an
+    error, of fsync too, it is to be thrown away: what the kernel kept is unknown.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where it lies now.
     """
-    path = directory / f".{secrets.token_hex(8)}.tmp"
+
+    def __init__(self, directory: Path) -> None:
+        self.path, self._descriptor = _create_held(directory)
+        self._hidden = self.path
+
+    def __enter__(self) -> Self:
+        """Return the file."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
+        self._hidden.unlink(missing_ok=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[BinaryIO]:
+        """Open it for writing; what was written is on disk when the block ends."""
+        with open(self._descriptor, "wb", closefd=False) as file:
+            yield file
+            file.flush()
+            os.fsync(self._descriptor)
+
+    def link(self, name: str) -> None:
+        """Give it a name that nobody has taken, for good.
+
+        Raises
+        ------
+        FileExistsError
+            Somebody has.
+        """
+        named = self.path.with_name(name)
+        try:
+            os.link(self.path, named)
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise OSError(error.errno, _NO_LINKS, str(named)) from error
+            raise
+        self.path.unlink()
+        self.path = named
+        sync(named.parent)
+
+    def show(self, name: str) -> None:
+        """Give it a name that its content has earned; an equal file may have it."""
+        named = self.path.with_name(name)
+        while not self._adopt(named):
+            with suppress(FileExistsError):
+                self.link(name)
+                return
+        sync(named.parent)
+
+    def _adopt(self, named: Path) -> bool:
+        """Hold the file of that name instead, if there is one and it is equal."""
+        try:
+            descriptor = os.open(named, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if not _is_at(descriptor, named):
+                return False
+            if not filecmp.cmp(self.path, named, shallow=False):
+                # Damaged, or its name would be another. Whoever held it would have
+                # found that as well.
+                self.path.replace(named)
+            else:
+                self.path.unlink()
+                self._descriptor, descriptor = descriptor, self._descriptor
+            self.path = named
+        finally:
+            os.close(descriptor)
+        return True
+
+
+_NO_LINKS = (
+    "this file system has no hard links, which make a commit whole; "
+    "choose a directory on another one"
+)
+
+
+def _create_held(directory: Path) -> tuple[Path, int]:
+    while True:
+        path = directory / f".{secrets.token_hex(8)}.tmp"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if _is_at(descriptor, path):
+            return path, descriptor
+        os.close(descriptor)  # somebody took it for an orphan before it was locked
+
+
+@contextmanager
+def scratch_directory(parent: Path) -> Iterator[Path]:
+    """Make a hidden directory, held like a file, that is gone when the block ends."""
+    path = parent / f".{secrets.token_hex(8)}.tmp"
+    path.mkdir()
+    descriptor = os.open(path, os.O_RDONLY)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        os.close(descriptor)
+        shutil.rmtree(path, ignore_errors=True)
 
 
-@contextmanager
-def durable_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for writing that is on disk when the block ends.
+def remove_orphans(
+    paths: Iterable[Path], are_named: Callable[[], set[Path]] = set
+) -> list[Path]:
+    """Remove files that nobody holds and no commit names; return which.
 
-    After an error, of fsync too, the file is to be thrown away: what the kernel kept
-    of it is unknown.
+    Parameters
+    ----------
+    are_named : callable
+        What commits name. Asked once the files are locked: nobody can commit them then.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, no path
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+    removed: list[Path] = []
+    remaining = list(paths)
+    while remaining:
+        some, remaining = remaining[:_SWEPT_FILES], remaining[_SWEPT_FILES:]
+        held = {path: fd for path in some if (fd := _hold_alone(path)) is not None}
+        try:
+            for path in held.keys() - are_named():
+                _remove(path)
+                removed.append(path)
+        finally:
+            for descriptor in held.values():
+                os.close(descriptor)
+    return removed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _hold_alone(path: Path) -> int | None:
+    """Lock a file that nobody holds and return its descriptor; None if that fails."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(descriptor, path):
+            return descriptor
+    os.close(descriptor)
+    return None
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a run that is alive holds a file."""
+    descriptor = _hold_alone(path)
+    if descriptor is None:
+        return path.exists()
+    os.close(descriptor)
+    return False
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether a path still leads to the open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def hash_of(path: Path) -> str:
+    """Return a hash of a file's bytes, which may be many more than memory holds."""
+    digest = blake3()
+    with path.open("rb") as file:
+        while block := file.read(_HASHED_BYTES):
+            digest.update(block)
+    return digest.hexdigest(length=8)
 
 
 def sync(path: Path) -> None:

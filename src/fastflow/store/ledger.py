@@ -1,34 +1,52 @@
-"""Which inputs are committed: what makes a second reduce of a capture a duplicate."""
+"""Which inputs are committed, and which of them a new one repeats or continues."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fastflow.errors import StoreError
-from fastflow.schema import Reduced
+from fastflow.identity import id_of_beginning, size_of
+from fastflow.schema import INPUTS, Reduced
+from fastflow.store.parquet import conformed, reading
 from fastflow.store.table import Table
 
-_Key = TypeVar("_Key", str, tuple[str, int | None, int | None])
-
-_COLUMNS = ["input", "status", "path", "size", "mtime_ns"]
+_COLUMNS = ["input", "supersedes", "head", "status", "path", "size", "mtime_ns"]
 _RECORDED = ("complete", "truncated", "damaged", "rejected")
 
+#: Path, size (bytes) and modification time (ns) of a file when it was read.
+FileKey = tuple[str, int | None, int | None]
 
-@dataclass(frozen=True)
-class Entry:
-    """A committed row of `inputs`, as far as the ledger needs it."""
 
-    input: str
-    status: str
-    path: str
-    size: int | None
-    mtime_ns: int | None
+@dataclass
+class Plan:
+    """What a batch changes.
+
+    Attributes
+    ----------
+    new : list of Reduced
+        What is to be recorded, in the order given.
+    superseded : dict
+        For each new input that goes on where others ended, the ids of these.
+    alarms : list of str
+        What an operator must be told.
+    """
+
+    new: list[Reduced] = field(default_factory=list)
+    superseded: dict[str, list[str]] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of what is recorded."""
+        return [reduced.record.input for reduced in self.new]
+
+    @property
+    def gone(self) -> set[str]:
+        """The ids of inputs whose rows are not in the store after it."""
+        return {old for olds in self.superseded.values() for old in olds}
 
 
 class Ledger:
@@ -40,9 +58,17 @@ class Ledger:
 
     def __init__(self) -> None:
         self._version = -1
-        self._read: dict[str, list[Entry]] = {}
-        self._by_id: dict[str, Entry] = {}
-        self._by_file: dict[tuple[str, int | None, int | None], Entry] = {}
+        self._read: dict[str, pa.Table] = {}
+        self._compared: dict[tuple[str, str], bool | None] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self._status: dict[str, str] = {}
+        self._file_of: dict[str, FileKey] = {}
+        self._by_file: dict[FileKey, str] = {}
+        self._by_path: dict[str, str] = {}
+        self._by_head: dict[str, list[str]] = {}
+        self._superseded: set[str] = set()
 
     def refresh(self, table: Table) -> None:
         """Read the files of `inputs` that the table gained; forget those it lost."""
@@ -54,58 +80,154 @@ class Ledger:
         for path in lost:
             del self._read[path]
         for path in gained:
-            self._read[path] = _read_entries(table.root / path)
+            with reading(table.root / path) as file:
+                self._read[path] = conformed(file.read(), INPUTS).select(_COLUMNS)
         if lost:
-            self._by_id.clear()
-            self._by_file.clear()
+            self._clear()
         for path in self._read if lost else gained:
             self._index(self._read[path])
         self._version = table.version
 
-    def _index(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            _enter(self._by_id, entry.input, entry)
-            _enter(self._by_file, (entry.path, entry.size, entry.mtime_ns), entry)
+    def _index(self, rows: pa.Table) -> None:
+        columns = (column.to_pylist() for column in rows.columns)
+        for row in zip(*columns, strict=True):
+            input_id, supersedes, head, status, *file = row
+            if self._status.get(input_id, "rejected") != "rejected":
+                continue  # a refusal never hides that the bytes were taken in
+            self._status[input_id] = status
+            key = self._file_of[input_id] = tuple(file)
+            self._by_file[key] = input_id
+            if status == "rejected":
+                continue
+            self._by_path[key[0]] = input_id
+            if head is not None:
+                self._by_head.setdefault(head, []).append(input_id)
+            if supersedes is not None:
+                self._superseded.update(supersedes.split())
 
     def status(self, input_id: str) -> str | None:
         """Return what became of an input; None: it was never recorded."""
-        entry = self._by_id.get(input_id)
-        return None if entry is None else entry.status
+        return self._status.get(input_id)
 
     def is_committed(self, input_id: str) -> bool:
-        """Return whether an input's counts are in the store."""
+        """Return whether an input's counts are in the store, or in those of another."""
         return self.status(input_id) not in {None, "rejected"}
 
-    def find_file(self, path: str, size: int, mtime_ns: int) -> Entry | None:
-        """Return the input that a file held when it was recorded, unread."""
-        return self._by_file.get((path, size, mtime_ns))
+    def find_file(
+        self, path: str, size: int | None, mtime_ns: int | None
+    ) -> str | None:
+        """Return the id of the committed input that a file held when it was read."""
+        found = self._by_file.get((path, size, mtime_ns))
+        return found if found is not None and self.is_committed(found) else None
 
-    def new_of(self, batch: Iterable[Reduced]) -> Iterator[Reduced]:
-        """Yield what is to be stored: neither recorded nor twice in the batch."""
-        seen: set[str] = set()
-        for reduced in batch:
-            input_id, status = reduced.record.input, reduced.record.status
-            if status not in _RECORDED or input_id in seen:
+    def sizes(self, head: str) -> list[int]:
+        """Return the sizes of live inputs that begin with the same first packet.
+
+        May be asked by any thread; `plan` asks again.
+        """
+        return [size_of(input_id) for input_id in self._alike(head)]
+
+    def _alike(self, head: str | None) -> list[str]:
+        alike = self._by_head.get(head or "", ())
+        return [one for one in alike if one not in self._superseded]
+
+    def plan(self, batch: Iterable[Reduced]) -> Plan:
+        """Return what is to be stored of a batch, and what that supersedes."""
+        plan = Plan()
+        first = {
+            one.record.input: one for one in reversed([*batch]) if self._is_new(one)
+        }
+        for reduced in reversed(first.values()):
+            if not self._is_part_of_another(reduced, plan):
+                plan.new.append(reduced)
+        for reduced in plan.new:
+            if olds := self._olds(reduced, plan):
+                plan.superseded[reduced.record.input] = olds
+        plan.alarms += [text for one in plan.new for text in self._strange(one, plan)]
+        return plan
+
+    def _is_new(self, reduced: Reduced) -> bool:
+        record = reduced.record
+        if record.status not in _RECORDED or self.is_committed(record.input):
+            return False
+        return record.status != self.status(record.input)
+
+    def _is_part_of_another(self, reduced: Reduced, plan: Plan) -> bool:
+        """Return whether a longer version of the capture was committed before it."""
+        own = reduced.record.input
+        for other in self._alike(reduced.beginnings.head):
+            if size_of(other) <= size_of(own):
                 continue
-            if self.is_committed(input_id) or status == self.status(input_id):
+            verdict = self._begins_with(other, self._file_of[other], own)
+            if verdict:
+                return True
+            if verdict is None:
+                plan.alarms.append(_unproved(reduced.record.path, own, other))
+        return False
+
+    def _olds(self, reduced: Reduced, plan: Plan) -> list[str]:
+        """Return the inputs that end where a new one goes on, the shortest first."""
+        record, beginnings = reduced.record, reduced.beginnings
+        pending = [
+            one.record.input
+            for one in plan.new
+            if one.beginnings.head == beginnings.head is not None
+        ]
+        olds = []
+        for other in {*self._alike(beginnings.head), *pending}:
+            n_bytes = size_of(other)
+            if n_bytes >= size_of(record.input):
                 continue
-            seen.add(input_id)
-            yield reduced
+            if n_bytes in beginnings.ids:
+                verdict: bool | None = beginnings.ids[n_bytes] == other
+            else:
+                file = (record.path, record.size, record.mtime_ns)
+                verdict = self._begins_with(record.input, file, other)
+            if verdict:
+                olds.append(other)
+            elif verdict is None:
+                plan.alarms.append(_unproved(record.path, record.input, other))
+        return sorted(olds, key=size_of)
+
+    def _begins_with(self, whole: str, file: FileKey, beginning: str) -> bool | None:
+        """Compare an input with another's beginning, which is read once more for it.
+
+        None where it cannot be read.
+        """
+        if (whole, beginning) not in self._compared:
+            found = None
+            if _is_unchanged(file):
+                found = id_of_beginning(file[0], size_of(beginning))
+            verdict = None if found is None else found == beginning
+            self._compared[whole, beginning] = verdict
+        return self._compared[whole, beginning]
+
+    def _strange(self, reduced: Reduced, plan: Plan) -> Iterator[str]:
+        """Yield what an operator must know of a new input."""
+        record = reduced.record
+        other = self._by_path.get(record.path)
+        olds = plan.superseded.get(record.input, [])
+        if record.size is None or record.status == "rejected":
+            return  # a pipe has other content every time
+        if other is not None and other not in {*olds, *self._superseded}:
+            yield (
+                f"{record.path}: other content than when it was taken in as input "
+                f"{other}; both are counted"
+            )
 
 
-def _enter(index: dict[_Key, Entry], key: _Key, entry: Entry) -> None:
-    """Index an entry; a refusal never hides that the bytes were taken in."""
-    if key not in index or index[key].status == "rejected":
-        index[key] = entry
-
-
-def _read_entries(path: Path) -> list[Entry]:
+def _is_unchanged(file: FileKey) -> bool:
+    path, *seen = file
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            rows = file.read(columns=_COLUMNS).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(
-            f"{path}: a file of the store is missing or damaged ({error}); "
-            "restore it from a copy"
-        ) from error
-    return [Entry(**row) for row in rows]
+        status = Path(path).stat()
+    except OSError:
+        return False
+    return [status.st_size, status.st_mtime_ns] == seen
+
+
+def _unproved(path: str, own: str, other: str) -> str:
+    shorter, longer = sorted((own, other), key=size_of)
+    return (
+        f"{path}: begins with the same packet as input {other}, and whether {longer} "
+        f"goes on where {shorter} ended cannot be read any more; both are counted"
+    )

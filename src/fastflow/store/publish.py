@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from blake3 import blake3
 
 from fastflow.errors import InternalError
 from fastflow.phases import NO_PHASES, Phases
-from fastflow.schema import (
-    INPUTS,
-    ROW_TABLES,
-    SOURCES,
-    InputRecord,
-    Reduced,
-    RowReader,
-    row_schema,
-)
-from fastflow.store.durable import (
-    durable_file,
-    hidden_path,
-    make_directory,
-    os_errors,
-    sync,
-)
-from fastflow.store.settings import Settings
-from fastflow.store.table import PARTITION, DataFile
-
-#: Columns with file statistics, so that a query opens the files of its hours only.
-STATS_COLUMNS = ("hour", "sensor", "proto", "dst_port", "input")
-
-#: Large enough for dictionaries to pay, small enough to hold two of them in memory.
-ROW_GROUP_ROWS = 1 << 18
-
-#: Bytes of a file that are read back at a time, for its name.
-_HASHED_BYTES = 1 << 20
-
-#: How a file of rows is encoded: texts by dictionaries, which arrive ready made,
-#: numbers by their differences, addresses without what they share with a neighbour.
-_TEXTS = [field.name for field in SOURCES if field.type == pa.string()]
-_ROW_OPTIONS: dict[str, Any] = {
-    "compression_level": 1,
-    "use_dictionary": _TEXTS,
-    "write_statistics": list(STATS_COLUMNS),
-}
-_ENCODINGS = {pa.binary(): "DELTA_BYTE_ARRAY"}
-_INPUTS_OPTIONS: dict[str, Any] = {"compression_level": 3}
+from fastflow.schema import INPUTS, InputRecord, Reduced, RowReader
+from fastflow.store.draft import Draft
+from fastflow.store.durable import NewFile, os_errors
+from fastflow.store.parquet import ROW_GROUP_ROWS, write_inputs, write_rows
 
 
 @dataclass
@@ -113,21 +73,30 @@ class _Written:
     """A file under its hidden name: durable, and not yet to be seen by anybody."""
 
     kind: str
-    path: Path
+    new: NewFile
     stats: str
     totals: list[Totals]
 
 
 def write_batch(
-    root: Path,
+    draft: Draft,
     batch: Sequence[Reduced],
-    settings: Settings,
+    kinds: Sequence[str],
     phases: Phases = NO_PHASES,
-) -> list[DataFile]:
+) -> None:
     """Write one durable Parquet file per table that has rows.
 
     The bytes depend on the inputs alone, not on their order, the time, or how their
     rows were counted.
+
+    Parameters
+    ----------
+    draft : Draft
+        Takes the files.
+    batch : sequence of Reduced
+        Without rows, if these are not to be stored.
+    kinds : sequence of str
+        The tables that are kept of `counts` and `sources`.
 
     Raises
     ------
@@ -137,63 +106,47 @@ def write_batch(
         The store's directory cannot be written.
     """
     ordered = sorted(batch, key=lambda reduced: reduced.record.input)
-    records = [reduced.record for reduced in ordered]
-    stem = blake3("\n".join(r.input for r in records).encode()).hexdigest(length=16)
-    kinds = list(ROW_TABLES) if settings.sources else ["counts"]
-    if not any(reduced.n_cells for reduced in ordered):
+    counted = [reduced for reduced in ordered if reduced.rows is not None]
+    if not any(reduced.n_cells for reduced in counted):
         kinds = []
-    with os_errors(root), ExitStack() as hidden:
-        paths = {k: hidden.enter_context(_hidden(root, k)) for k in (*kinds, "inputs")}
-        # Encoding runs without the GIL, so that the files are made at the same time.
-        with ThreadPoolExecutor(len(paths)) as pool:
-            jobs = [
-                pool.submit(_write_rows, k, paths[k], ordered, phases) for k in kinds
-            ]
-            jobs.append(pool.submit(_write_inputs, paths["inputs"], records))
-            written = [job.result() for job in jobs]
-        _check_all(records, {file.kind: file.totals for file in written})
-        return [_show(root, file, stem) for file in written]
+    news = {kind: draft.new_file(kind) for kind in (*kinds, "inputs")}
+    # Encoding runs without the GIL, so that the files are made at the same time.
+    with ThreadPoolExecutor(len(news)) as pool:
+        jobs = [pool.submit(_write_rows, k, news[k], counted, phases) for k in kinds]
+        records = [reduced.record for reduced in ordered]
+        jobs.append(pool.submit(_write_inputs, news["inputs"], records))
+        written = [job.result() for job in jobs]
+    _check_all(counted, {file.kind: file.totals for file in written})
+    for file in written:
+        inputs = ordered if file.kind == "inputs" else counted
+        ids = [reduced.record.input for reduced in inputs]
+        draft.show(file.kind, file.new, ids, file.stats)
 
 
 def _check_all(
-    records: Sequence[InputRecord], totals: Mapping[str, Sequence[Totals]]
+    counted: Sequence[Reduced], totals: Mapping[str, Sequence[Totals]]
 ) -> None:
-    for i, record in enumerate(records):
+    for i, record in enumerate(reduced.record for reduced in counted):
         counts = totals["counts"][i] if "counts" in totals else Totals(record)
         check(record, counts, totals["sources"][i] if "sources" in totals else None)
 
 
-@contextmanager
-def _hidden(root: Path, kind: str) -> Iterator[Path]:
-    directory = root / f"{PARTITION}={kind}"
-    make_directory(directory)
-    with hidden_path(directory) as path:
-        yield path
-
-
 def _write_rows(
-    kind: str, path: Path, batch: Sequence[Reduced], phases: Phases
+    kind: str, new: NewFile, batch: Sequence[Reduced], phases: Phases
 ) -> _Written:
     """Write the rows of all inputs, one after the other."""
     totals = [Totals(reduced.record) for reduced in batch]
-    schema = row_schema(kind)
-    options = _ROW_OPTIONS | {
-        "column_encoding": {
-            field.name: _ENCODINGS.get(field.type, "DELTA_BINARY_PACKED")
-            for field in schema
-            if field.name not in _TEXTS
-        }
-    }
     row_groups = _row_groups(kind, batch, totals, phases)
-    with phases.phase("publish"):
-        stats = _write(path, schema, options, _one_ahead(row_groups))
-    return _Written(kind, path, stats, totals)
+    with phases.phase("publish"), os_errors(new.path.parent):
+        stats = write_rows(new, kind, _one_ahead(row_groups))
+    return _Written(kind, new, stats, totals)
 
 
-def _write_inputs(path: Path, records: Sequence[InputRecord]) -> _Written:
+def _write_inputs(new: NewFile, records: Sequence[InputRecord]) -> _Written:
     table = pa.Table.from_pylist([record.to_row() for record in records], schema=INPUTS)
-    stats = _write(path, INPUTS, _INPUTS_OPTIONS, [table])
-    return _Written("inputs", path, stats, [])
+    with os_errors(new.path.parent):
+        stats = write_inputs(new, table)
+    return _Written("inputs", new, stats, [])
 
 
 def _row_groups(
@@ -208,7 +161,7 @@ def _row_groups(
     room = ROW_GROUP_ROWS
     for reduced, total in zip(batch, totals, strict=True):
         if reduced.rows is None:
-            continue
+            continue  # for the type checker: those without rows were left out
         with phases.phase("roll up"):
             reader = reduced.rows.read(kind)
         while not reader.is_at_end:
@@ -242,97 +195,3 @@ def _read(reader: RowReader, rows: int, phases: Phases) -> pa.RecordBatch:
 def _joined(pieces: Sequence[pa.RecordBatch]) -> pa.Table:
     table = pa.Table.from_batches(pieces)
     return table if len(pieces) == 1 else table.unify_dictionaries().combine_chunks()
-
-
-def _write(
-    path: Path, schema: pa.Schema, options: dict[str, Any], tables: Iterable[pa.Table]
-) -> str:
-    """Write tables as row groups of one durable file; return its Delta statistics."""
-    stats = _Stats()
-    with (
-        durable_file(path) as file,
-        pq.ParquetWriter(
-            file,
-            schema,
-            compression="zstd",
-            write_page_checksum=True,
-            # Not the Arrow schema: its bytes differ between pyarrow versions, and
-            # Parquet's own types say everything.
-            store_schema=False,
-            **options,
-        ) as writer,
-    ):
-        for table in tables:
-            stats.add(table)
-            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-    return stats.to_json()
-
-
-def _hash(path: Path) -> str:
-    """Return a hash of a file's bytes, which may be many more than memory holds."""
-    digest = blake3()
-    with path.open("rb") as file:
-        while block := file.read(_HASHED_BYTES):
-            digest.update(block)
-    return digest.hexdigest(length=8)
-
-
-def _show(root: Path, written: _Written, stem: str) -> DataFile:
-    """Give a file its name, for good."""
-    # The ids say which inputs; the content keeps a twin that was reduced with another
-    # country table from replacing a file that is already committed.
-    path = written.path.with_name(f"{stem}-{_hash(written.path)}.parquet")
-    written.path.replace(path)
-    sync(path.parent)
-    status = path.stat()
-    return DataFile(
-        kind=written.kind,
-        path=str(path.relative_to(root)),
-        size_bytes=status.st_size,
-        mtime_ms=status.st_mtime_ns // 1_000_000,
-        stats=written.stats,
-    )
-
-
-class _Stats:
-    """Delta's statistics of a file, collected while it is written."""
-
-    def __init__(self) -> None:
-        self._n_rows = 0
-        self._lowest: dict[str, Any] = {}
-        self._highest: dict[str, Any] = {}
-        self._n_nulls: dict[str, int] = {}
-
-    def add(self, table: pa.Table) -> None:
-        """Take in the rows of a row group."""
-        self._n_rows += table.num_rows
-        for name in STATS_COLUMNS:
-            if name not in table.column_names:
-                continue
-            column = table[name]
-            self._n_nulls[name] = self._n_nulls.get(name, 0) + column.null_count
-            if pa.types.is_dictionary(column.type):
-                column = column.chunk(0).dictionary  # every text of it occurs
-            bounds = pc.min_max(column).as_py()
-            if bounds["min"] is not None:
-                low, high = bounds["min"], bounds["max"]
-                self._lowest[name] = min(low, self._lowest.get(name, low))
-                self._highest[name] = max(high, self._highest.get(name, high))
-
-    def to_json(self) -> str:
-        """Return them as the Delta log holds them."""
-        return json.dumps(
-            {
-                "numRecords": self._n_rows,
-                "minValues": {n: _stats_value(v) for n, v in self._lowest.items()},
-                "maxValues": {n: _stats_value(v) for n, v in self._highest.items()},
-                "nullCount": self._n_nulls,
-            }
-        )
-
-
-def _stats_value(value: Any) -> Any:
-    """Return a bound as Delta writes it; hours are whole, so milliseconds are exact."""
-    if hasattr(value, "isoformat"):
-        return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    return value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ import pyarrow as pa
 
 from fastflow.errors import ConfigError
 from fastflow.phases import NO_PHASES, Phases
-from fastflow.schema import Reduced
-from fastflow.store.ledger import Entry, Ledger
+from fastflow.schema import ROW_TABLES, Reduced
+from fastflow.store import log
+from fastflow.store.draft import Draft
+from fastflow.store.durable import os_errors
+from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.publish import write_batch
 from fastflow.store.query import Params, Query
+from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
-from fastflow.store.table import KINDS, ConflictError, DataFile, Table
+from fastflow.store.table import KINDS, ConflictError, Table
 from fastflow.units import Period
 
 
@@ -53,6 +58,9 @@ class Store:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         root = _local_path(url)
+        if create:
+            with os_errors(root):
+                log.set_torn_end_aside(root)
         if create and not Table.exists(root):
             self._table = Table.create(root, Settings.make(settings))
         else:
@@ -82,13 +90,37 @@ class Store:
         self._refresh()
         return self._ledger.status(input_id)
 
-    def find_file(self, path: str, size: int, mtime_ns: int) -> Entry | None:
-        """Return what is recorded of a file of this path, size (bytes) and time."""
+    def recorded_files(self) -> Callable[[str, int | None, int | None], str | None]:
+        """Return what tells the id of the input that a file was taken in as, unread.
+
+        By path, size (bytes) and modification time (ns); None: it has to be read.
+        """
         self._refresh()
-        return self._ledger.find_file(path, size, mtime_ns)
+        return self._ledger.find_file
+
+    def sizes(self, head: str) -> list[int]:
+        """Return the sizes of committed inputs that begin with the same first packet.
+
+        Of those that this object has seen; any thread may ask.
+        """
+        return self._ledger.sizes(head)
+
+    def recover(self) -> None:
+        """Put right what runs that died, or a power loss, have left.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be written.
+        """
+        self._table.sweep()
+        self._refresh()
 
     def publish(
-        self, reduced: Sequence[Reduced], phases: Phases = NO_PHASES
+        self,
+        reduced: Sequence[Reduced],
+        phases: Phases = NO_PHASES,
+        say: Callable[[str], object] = lambda text: None,
     ) -> list[str]:
         """Store a batch of inputs: all of it becomes visible together, or none.
 
@@ -98,8 +130,12 @@ class Store:
             Rows in canonical order. Inputs that are recorded already, also by another
             process, are left out, as is a second copy within the batch. A rejected
             input leaves its row in `inputs`; `duplicate` and `skipped` leave nothing.
+            Where an input's bytes go on from the end of a committed one, it supersedes
+            that: the rows of this are taken out in the same commit.
         phases : Phases
             Where the time is noted that rolling up takes.
+        say : callable
+            Takes lines that an operator must read.
 
         Returns
         -------
@@ -113,26 +149,46 @@ class Store:
         StoreError
             The store cannot be written; nothing of the batch is stored.
         """
-        files: list[DataFile] = []
-        ids: list[str] = []
         while True:
             self._refresh()
-            batch = list(self._ledger.new_of(reduced))
-            if [one.record.input for one in batch] != ids:
-                self._discard(files)
-                ids = [one.record.input for one in batch]
-                files = self._write(batch, phases)
-            if not batch:
-                return []
-            try:
-                with phases.phase("publish"):
-                    self._table.commit(files)
-            except ConflictError:
-                continue
-            return ids
+            plan = self._ledger.plan(reduced)
+            if not plan.new:
+                break
+            with phases.phase("publish"), Draft(self._table) as draft:
+                self._write(draft, plan, phases)
+                if self._commit(draft, plan, reduced):
+                    break
+        for text in plan.alarms:
+            say(text)
+        return plan.ids
 
-    def _write(self, batch: Sequence[Reduced], phases: Phases) -> list[DataFile]:
-        return write_batch(self.path, batch, self.settings, phases) if batch else []
+    def _write(self, draft: Draft, plan: Plan, phases: Phases) -> None:
+        for one in plan.new:
+            olds = plan.superseded.get(one.record.input)
+            one.record.supersedes = " ".join(olds) if olds else None
+        gone = plan.gone
+        batch = [
+            replace(one, rows=None) if one.record.input in gone else one
+            for one in plan.new
+        ]
+        kinds = list(ROW_TABLES) if self.settings.sources else ["counts"]
+        write_batch(draft, batch, kinds, phases)
+        take_out(draft, self._table, gone)
+
+    def _commit(self, draft: Draft, plan: Plan, reduced: Sequence[Reduced]) -> bool:
+        """Commit; False if what other processes committed meanwhile changed the plan.
+
+        A file of theirs may hold what is to be taken out now.
+        """
+        while True:
+            try:
+                draft.commit()
+            except ConflictError:
+                self._refresh()
+                if draft.removed or self._ledger.plan(reduced) != plan:
+                    return False
+            else:
+                return True
 
     def sql(
         self,
@@ -195,15 +251,6 @@ class Store:
     def _refresh(self) -> None:
         self._table.refresh()
         self._ledger.refresh(self._table)
-
-    def _discard(self, files: Sequence[DataFile]) -> None:
-        """Remove files that lost a race, unless a twin committed the very same ones.
-
-        Some of their inputs are in other files by now, so nobody can commit them later.
-        """
-        for file in files:
-            if file.path not in self._table.files(file.kind):
-                (self.path / file.path).unlink(missing_ok=True)
 
 
 def _local_path(url: str | os.PathLike[str]) -> Path:

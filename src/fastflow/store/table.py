@@ -1,8 +1,12 @@
-"""The Delta Lake table under a store: one table, partitioned by kind of row."""
+"""The Delta Lake table that a store is: its versions, its files, its commits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,16 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.transaction import (
-    AddAction,
-    CommitProperties,
-    PostCommitHookProperties,
-    RemoveAction,
-)
+from deltalake.transaction import PostCommitHookProperties
 
 from fastflow.errors import StoreError
 from fastflow.schema import COUNTS, INPUTS, SOURCES
-from fastflow.store.durable import make_directory, os_errors, sync
+from fastflow.store import log
+from fastflow.store.durable import make_directory, os_errors, remove_orphans, sync
 from fastflow.store.settings import Settings
 
 #: The tables of a store, by the value of the partition column.
@@ -29,14 +29,14 @@ KINDS = {"counts": COUNTS, "sources": SOURCES, "inputs": INPUTS}
 PARTITION = "table"
 
 _SETTINGS_KEY = "fastflow.settings"
-_LOG = "_delta_log"
 # A torn checkpoint keeps a table from opening, and deltalake never fsyncs one.
 _NO_HOOKS = PostCommitHookProperties(
     create_checkpoint=False, cleanup_expired_logs=False
 )
-# One attempt only: a commit is a compare-and-swap on the version, so that a lost race
-# comes back here and the ledger is read again before the next attempt.
-_ONE_ATTEMPT = CommitProperties(max_commit_retries=0)
+#: Opening a table reads every entry behind its newest checkpoint.
+CHECKPOINT_ENTRIES = 100
+#: How long a file that was replaced stays, for readers that have begun with it.
+_GRACE_HOURS = 24
 
 
 class ConflictError(StoreError):
@@ -61,16 +61,17 @@ class DataFile:
     mtime_ms: int
     stats: str
 
-    def to_action(self) -> AddAction:
+    def to_action(self) -> log.Action:
         """Return the entry that adds the file to the table."""
-        return AddAction(
-            path=self.path,
-            size=self.size_bytes,
-            partition_values={PARTITION: self.kind},
-            modification_time=self.mtime_ms,
-            data_change=True,
-            stats=self.stats,
-        )
+        add = {
+            "path": self.path,
+            "partitionValues": {PARTITION: self.kind},
+            "size": self.size_bytes,
+            "modificationTime": self.mtime_ms,
+            "dataChange": True,
+            "stats": self.stats,
+        }
+        return {"add": add}
 
 
 class Table:
@@ -100,6 +101,7 @@ class Table:
             There is none, or it is damaged, foreign, or of a newer fastflow.
         """
         try:
+            _check_entries(root)
             delta = DeltaTable(root)
         except TableNotFoundError as error:
             raise StoreError(
@@ -138,27 +140,8 @@ class Table:
         with os_errors(root):
             root.parent.mkdir(parents=True, exist_ok=True)
             make_directory(root)
-            try:
-                DeltaTable.create(
-                    root,
-                    union_schema(),
-                    mode="error",
-                    partition_by=[PARTITION],
-                    configuration={
-                        "delta.dataSkippingStatsColumns": "hour,sensor,proto,"
-                        "dst_port,input",
-                        _SETTINGS_KEY: settings.to_json(),
-                    },
-                    post_commithook_properties=_NO_HOOKS,
-                    raise_if_key_not_exists=False,
-                )
-            except DeltaError as error:
-                if not cls.exists(root):
-                    raise StoreError(
-                        f"{root}: cannot make a store here ({_one_line(error)})"
-                    ) from error
-            sync(root)
-            _sync_entry(root, 0)
+            with suppress(FileExistsError):
+                log.write_entry(root, 0, "CREATE TABLE", _first_actions(settings))
         return cls.open(root)
 
     @property
@@ -170,9 +153,10 @@ class Table:
         """Take in what other processes committed since."""
         # Entries are numbered without gaps. deltalake would list the whole log to find
         # that there is no next one: 10 ms at 300 entries, and this is asked often.
-        if not _entry(self.root, self.version + 1).exists():
+        if not log.entry_path(self.root, self.version + 1).exists():
             return
         try:
+            _check_entries(self.root)
             self._delta.update_incremental()
         except (DeltaError, OSError) as error:
             raise StoreError(
@@ -205,38 +189,152 @@ class Table:
             self._files = pa.table(self._delta.get_add_actions(flatten=True))
         return self._files
 
-    def commit(self, files: Sequence[DataFile]) -> None:
-        """Make files part of the table, all in one commit, and refresh.
+    def holders(self, kind: str, input_ids: Iterable[str]) -> list[str]:
+        """Return the active files of one kind that may hold rows of some inputs."""
+        files = self._active()
+        files = files.filter(pc.equal(files[f"partition.{PARTITION}"], kind))
+        if "min.input" not in files.column_names:
+            return []
+        rows = zip(*(files[name].to_pylist() for name in _ID_RANGE), strict=True)
+        ids = sorted(input_ids)
+        return sorted(
+            path for path, low, high in rows if any(low <= i <= high for i in ids)
+        )
+
+    def commit(
+        self,
+        added: Sequence[DataFile],
+        removed: Sequence[str] = (),
+        operation: str = "WRITE",
+    ) -> None:
+        """Add files to the table and take others out, in one commit, and refresh.
 
         Raises
         ------
         ConflictError
-            Another process committed first: nothing was added, the table is refreshed.
+            Another process committed first: nothing was changed, the table is
+            refreshed.
         StoreError
             The log cannot be written.
         """
-        before = self.version
-        actions: list[AddAction | RemoveAction] = [file.to_action() for file in files]
+        version = self.version + 1
+        actions = [self._remove_action(path) for path in removed]
+        actions += [file.to_action() for file in added]
         try:
-            self._delta.create_write_transaction(
-                actions,
-                "append",
-                union_schema(),
-                partition_by=[PARTITION],
-                commit_properties=_ONE_ATTEMPT,
-                post_commithook_properties=_NO_HOOKS,
-            )
-        except (DeltaError, OSError) as error:
-            self.refresh()
-            if self.version > before:
+            with os_errors(self.root):
+                log.write_entry(self.root, version, operation, actions)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                self.refresh()
                 raise ConflictError(f"{self.root}: lost a race") from error
-            raise StoreError(
-                f"{self.root}: cannot commit to the store ({_one_line(error)}); "
-                f"check permissions and free space of {self.root}"
-            ) from error
-        with os_errors(self.root):
-            _sync_entry(self.root, before + 1)
+            raise
         self.refresh()
+        if version % CHECKPOINT_ENTRIES == 0:
+            log.write_checkpoint(self.root, version)
+
+    def _remove_action(self, path: str) -> log.Action:
+        remove = {
+            "path": path,
+            "deletionTimestamp": time.time_ns() // 1_000_000,
+            "dataChange": True,
+            "extendedFileMetadata": True,
+            "partitionValues": {PARTITION: _kind_of(path)},
+        }
+        return {"remove": remove}
+
+    def sweep(self) -> list[Path]:
+        """Remove what dead runs left, and replaced files; return which.
+
+        Files that no commit names and no run holds, and those that were replaced so
+        long ago that no reader can be at them.
+        """
+        with os_errors(self.root):
+            for directory in (self.root.parent, self.root, self.root / log.LOG):
+                sync(directory)  # should who made a name have died before
+            orphans = [path for path in self.unnamed() if self.may_remove(path)]
+            return remove_orphans(orphans, self._named)
+
+    def unnamed(self) -> list[Path]:
+        """Return what lies beside the files that commits name."""
+        named = self._named()
+        return [path for path in self._found() if path not in named]
+
+    def may_remove(self, path: Path) -> bool:
+        """Return whether a file has a name that only fastflow gives."""
+        return _OUR_NAMES.fullmatch(path.name) is not None
+
+    def discard(self, files: Iterable[DataFile]) -> None:
+        """Remove files that were not committed, unless a twin did that, or may yet."""
+        with os_errors(self.root):
+            remove_orphans([self.root / file.path for file in files], self._named)
+
+    def _found(self) -> list[Path]:
+        """Return the data files that lie in the store, and all temporaries."""
+        tables = [path for kind in KINDS for path in self.directory(kind).glob("*")]
+        hidden = [*self.root.glob(".*.tmp"), *(self.root / log.LOG).glob(".*.tmp")]
+        return tables + hidden
+
+    def directory(self, kind: str) -> Path:
+        """Return where the files of one kind lie."""
+        return self.root / f"{PARTITION}={kind}"
+
+    def _named(self) -> set[Path]:
+        """Return the files that commits name, those replaced lately included."""
+        self.refresh()
+        active = {path for kind in KINDS for path in self.files(kind)}
+        replaced = set(self._replaced(0)) - set(self._replaced(_GRACE_HOURS))
+        return {self.root / path for path in active | replaced}
+
+    def _replaced(self, hours: int) -> list[str]:
+        """Return the files that were taken out of the table so many hours ago."""
+        return self._delta.vacuum(
+            retention_hours=hours, dry_run=True, enforce_retention_duration=False
+        )
+
+
+_OUR_NAMES = re.compile(
+    r"\.[0-9a-f]{16}\.tmp|[0-9a-f]{32}-[0-9a-f]{16}\.parquet", re.ASCII
+)
+_ID_RANGE = ("path", "min.input", "max.input")
+
+
+def _kind_of(path: str) -> str:
+    return path.partition("/")[0].removeprefix(f"{PARTITION}=")
+
+
+def _check_entries(root: Path) -> None:
+    """Refuse a log that deltalake would read in part, or not at all."""
+    since = log.newest_checkpoint(root) + 1
+    for version, fault in log.faults(root, since).items():
+        path = log.entry_path(root, version)
+        if fault.is_torn:
+            raise StoreError(
+                f"{path}: an entry of the store's log is torn ({fault.text}): nobody "
+                "was told that it was committed; the next `fastflow reduce` into this "
+                f"store, or `fastflow store repair --store {root}`, sets it aside"
+            )
+        raise StoreError(
+            f"{path}: an entry of the store's log is damaged ({fault.text}); "
+            f"restore it from a copy, or run `fastflow store repair --store {root}`"
+        )
+
+
+def _first_actions(settings: Settings) -> list[log.Action]:
+    """Return the actions that make a table, as deltalake writes them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        DeltaTable.create(
+            scratch,
+            union_schema(),
+            partition_by=[PARTITION],
+            configuration={
+                "delta.dataSkippingStatsColumns": "hour,sensor,proto,dst_port,input",
+                _SETTINGS_KEY: settings.to_json(),
+            },
+            post_commithook_properties=_NO_HOOKS,
+            raise_if_key_not_exists=False,
+        )
+        actions = log.read_entry(Path(scratch), 0)
+    return [action for action in actions if "commitInfo" not in action]
 
 
 def union_schema() -> pa.Schema:
@@ -246,17 +344,6 @@ def union_schema() -> pa.Schema:
         for field in schema:
             columns.setdefault(field.name, field.with_nullable(True))
     return pa.schema(list(columns.values()))
-
-
-def _entry(root: Path, version: int) -> Path:
-    """Return the log entry of a commit."""
-    return root / _LOG / f"{version:020}.json"
-
-
-def _sync_entry(root: Path, version: int) -> None:
-    """Flush a log entry: deltalake shows it before it is durable."""
-    sync(_entry(root, version))
-    sync(root / _LOG)
 
 
 def _one_line(error: Exception) -> str:

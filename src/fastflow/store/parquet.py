@@ -1,0 +1,164 @@
+"""The Parquet files of a store: how they are encoded, described and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fastflow.errors import StoreError
+from fastflow.schema import INPUTS, SOURCES, row_schema
+from fastflow.store.durable import NewFile
+
+#: Columns with file statistics, so that a query opens the files of its hours only.
+STATS_COLUMNS = ("hour", "sensor", "proto", "dst_port", "input")
+
+#: Large enough for dictionaries to pay, small enough to hold two of them in memory.
+ROW_GROUP_ROWS = 1 << 18
+
+#: How a file of rows is encoded: texts by dictionaries, which arrive ready made,
+#: numbers by their differences, addresses without what they share with a neighbour.
+_TEXTS = [field.name for field in SOURCES if field.type == pa.string()]
+_ROW_OPTIONS: dict[str, Any] = {
+    "compression_level": 1,
+    "use_dictionary": _TEXTS,
+    "write_statistics": list(STATS_COLUMNS),
+}
+_ENCODINGS = {pa.binary(): "DELTA_BYTE_ARRAY"}
+_INPUTS_OPTIONS: dict[str, Any] = {"compression_level": 3}
+
+
+def write_rows(new: NewFile, kind: str, tables: Iterable[pa.Table]) -> str:
+    """Write tables of `counts` or `sources` as row groups; return Delta statistics.
+
+    Texts are dictionaries in which every text occurs.
+    """
+    schema = row_schema(kind)
+    encodings = {
+        field.name: _ENCODINGS.get(field.type, "DELTA_BINARY_PACKED")
+        for field in schema
+        if field.name not in _TEXTS
+    }
+    return _write(new, schema, _ROW_OPTIONS | {"column_encoding": encodings}, tables)
+
+
+def write_inputs(new: NewFile, table: pa.Table) -> str:
+    """Write rows of `inputs`; return Delta statistics."""
+    return _write(new, INPUTS, _INPUTS_OPTIONS, [table])
+
+
+def _write(
+    new: NewFile, schema: pa.Schema, options: dict[str, Any], tables: Iterable[pa.Table]
+) -> str:
+    """Write tables as row groups of one durable file."""
+    stats = _Stats()
+    with (
+        new.writing() as file,
+        pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            write_page_checksum=True,
+            # Not the Arrow schema: its bytes differ between pyarrow versions, and
+            # Parquet's own types say everything.
+            store_schema=False,
+            **options,
+        ) as writer,
+    ):
+        for table in tables:
+            stats.add(table)
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+    return stats.to_json()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file of the store; what is read from it has been verified.
+
+    Raises
+    ------
+    StoreError
+        It is missing or damaged; also when that shows within the block.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{path}: a file of the store is missing or damaged "
+            f"({' '.join(str(error).split())}); `fastflow store verify` says which "
+            "captures it came from"
+        ) from error
+
+
+def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with the columns of a schema; those that it lacks are null."""
+    columns = [
+        table[field.name]
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def encoded(rows: pa.Table, kind: str) -> pa.Table:
+    """Return rows of a table with dictionaries of what occurs, by first appearance."""
+    schema = row_schema(kind)
+    columns = [
+        pc.dictionary_encode(rows[field.name].combine_chunks())
+        if pa.types.is_dictionary(field.type)
+        else rows[field.name]
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+class _Stats:
+    """Delta's statistics of a file, collected while it is written."""
+
+    def __init__(self) -> None:
+        self._n_rows = 0
+        self._lowest: dict[str, Any] = {}
+        self._highest: dict[str, Any] = {}
+        self._n_nulls: dict[str, int] = {}
+
+    def add(self, table: pa.Table) -> None:
+        """Take in the rows of a row group."""
+        self._n_rows += table.num_rows
+        for name in STATS_COLUMNS:
+            if name not in table.column_names:
+                continue
+            column = table[name]
+            self._n_nulls[name] = self._n_nulls.get(name, 0) + column.null_count
+            if pa.types.is_dictionary(column.type):
+                column = column.chunk(0).dictionary  # every text of it occurs
+            bounds = pc.min_max(column).as_py()
+            if bounds["min"] is not None:
+                low, high = bounds["min"], bounds["max"]
+                self._lowest[name] = min(low, self._lowest.get(name, low))
+                self._highest[name] = max(high, self._highest.get(name, high))
+
+    def to_json(self) -> str:
+        """Return them as the Delta log holds them."""
+        return json.dumps(
+            {
+                "numRecords": self._n_rows,
+                "minValues": {n: _stats_value(v) for n, v in self._lowest.items()},
+                "maxValues": {n: _stats_value(v) for n, v in self._highest.items()},
+                "nullCount": self._n_nulls,
+            }
+        )
+
+
+def _stats_value(value: Any) -> Any:
+    """Return a bound as Delta writes it; hours are whole, so milliseconds are exact."""
+    if hasattr(value, "isoformat"):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return value

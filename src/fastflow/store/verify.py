@@ -1,0 +1,169 @@
+"""Is the store as it was written, and whole? What is not is set aside by `repair`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastflow.schema import INPUTS
+from fastflow.store import log
+from fastflow.store.durable import hash_of, is_held
+from fastflow.store.parquet import conformed, reading
+from fastflow.store.query import Query
+from fastflow.store.table import KINDS, Table
+
+#: A data file's name: the hash of its inputs' ids, and the hash of its content.
+_NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet", re.ASCII)
+
+_COLUMNS = ["input", "supersedes", "path", "status", "counted"]
+
+
+@dataclass
+class Verdict:
+    """What was found in a store.
+
+    Attributes
+    ----------
+    log : dict[pathlib.Path, str]
+        Entries and checkpoints that are damaged, and how.
+    damaged, missing : list of pathlib.Path
+        Files of the newest version that are not as they were written, or not there.
+    foreign : list of pathlib.Path
+        Files that are not fastflow's; they are left alone.
+    orphans : list of pathlib.Path
+        What a run that died has left: nothing is wrong with it, the next reduce removes
+        it.
+    wrong : dict[str, str]
+        Inputs whose rows in the store are not those that were counted, and how.
+    paths : dict[str, str]
+        Of these inputs, as far as they are known: the captures to reduce again.
+    files, inputs : int
+        How many were checked.
+    """
+
+    log: dict[Path, str] = field(default_factory=dict)
+    damaged: list[Path] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)
+    foreign: list[Path] = field(default_factory=list)
+    orphans: list[Path] = field(default_factory=list)
+    wrong: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
+    files: int = 0
+    inputs: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every count is as it was committed."""
+        return not (self.log or self.damaged or self.missing or self.wrong)
+
+
+def verify(
+    root: Path, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Verdict:
+    """Read all of a store and compare it with what was committed.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The store's directory.
+    progress : callable
+        Called with the number of files done, and of all.
+
+    Raises
+    ------
+    StoreError
+        There is no store, or it cannot be read at all.
+    """
+    verdict = Verdict()
+    for version, fault in log.faults(root).items():
+        verdict.log[log.entry_path(root, version)] = fault.text
+    for path in log.faulty_checkpoints(root):
+        verdict.log[path] = "not as it was written"
+    if verdict.log:
+        return verdict  # which files belong to the store cannot be told
+    table = Table.open(root)
+    good = _check_files(table, verdict, progress)
+    _check_strays(table, verdict)
+    _check_inputs(good, table.settings.sources, verdict)
+    return verdict
+
+
+def _check_files(
+    table: Table, verdict: Verdict, progress: Callable[[int, int], None]
+) -> dict[str, list[Path]]:
+    """Compare each file with the hash in its name; return the good ones by kind."""
+    good: dict[str, list[Path]] = {}
+    active = [(kind, path) for kind in KINDS for path in table.files(kind)]
+    for number, (kind, name) in enumerate(active, start=1):
+        path = table.root / name
+        if not path.is_file():
+            verdict.missing.append(path)
+        elif not is_as_written(path):
+            verdict.damaged.append(path)
+        else:
+            good.setdefault(kind, []).append(path)
+        progress(number, len(active))
+    verdict.files = len(active)
+    return good
+
+
+def is_as_written(path: Path) -> bool:
+    """Return whether a data file's content is that of its name."""
+    name = _NAME.fullmatch(path.name)
+    try:
+        return name is not None and hash_of(path) == name[1]
+    except OSError:
+        return False  # a disk that gives an error gives no content
+
+
+def _check_strays(table: Table, verdict: Verdict) -> None:
+    """Tell what dead runs left from what is not fastflow's."""
+    for path in table.unnamed():
+        if not table.may_remove(path):
+            verdict.foreign.append(path)
+        elif not is_held(path):
+            verdict.orphans.append(path)
+
+
+def _check_inputs(
+    good: dict[str, list[Path]], has_sources: bool, verdict: Verdict
+) -> None:
+    """Compare the rows of each input with what was counted of it."""
+    expected = _live_inputs(good.get("inputs", []), verdict)
+    verdict.inputs = len(expected)
+    for kind in ("counts", "sources") if has_sources else ("counts",):
+        found = _packets_by_input(kind, good.get(kind, []))
+        for input_id in expected.keys() | found.keys():
+            n_packets = found.get(input_id, 0)
+            if input_id not in expected:
+                verdict.wrong[input_id] = f"{kind} of an input that is not recorded"
+            elif n_packets != expected[input_id]:
+                verdict.wrong[input_id] = (
+                    f"{n_packets:,} packets in {kind}, {expected[input_id]:,} counted"
+                )
+
+
+def _live_inputs(paths: Iterable[Path], verdict: Verdict) -> dict[str, int]:
+    """Return how many packets were counted of each input that is not superseded."""
+    rows: list[dict[str, Any]] = []
+    for path in paths:
+        with reading(path) as file:
+            rows += conformed(file.read(), INPUTS).select(_COLUMNS).to_pylist()
+    taken = [row for row in rows if row["status"] != "rejected"]
+    verdict.paths = {row["input"]: row["path"] for row in taken}
+    superseded = {old for row in taken for old in (row["supersedes"] or "").split()}
+    return {
+        row["input"]: row["counted"] for row in taken if row["input"] not in superseded
+    }
+
+
+def _packets_by_input(kind: str, paths: list[Path]) -> dict[str, int]:
+    query = Query()
+    query.show({kind: paths})
+    table = query.run(
+        f"select input, sum(packets)::bigint as n from {kind} group by input", None
+    )
+    return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))

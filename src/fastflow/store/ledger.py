@@ -22,13 +22,16 @@ _RECORDED = ("complete", "truncated", "damaged", "rejected")
 
 @dataclass(frozen=True)
 class Entry:
-    """A committed row of `inputs`, as far as the ledger needs it."""
+    """A committed row of `inputs`, as far as the ledger needs it.
+
+    What may be null has a default: a store of an older fastflow may lack the column.
+    """
 
     input: str
     status: str
     path: str
-    size: int | None
-    mtime_ns: int | None
+    size: int | None = None
+    mtime_ns: int | None = None
 
 
 class Ledger:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastflow.errors import ConfigError
 from fastflow.row_files import format_of, open_writer
@@ -118,9 +119,27 @@ def write_rows(
     chosen = format_of(output, file_format, FORMATS, on_stdout="csv")
     with open_writer(output, chosen, schema) as writer:
         for batch in batches:
-            writer.write_batch(batch)
+            writer.write_batch(_without_remains(batch))
             n_rows += batch.num_rows
     return n_rows
+
+
+def _without_remains(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with zeros under its nulls.
+
+    There lies what the memory held before, and an Arrow file would have it.
+    """
+    return pa.RecordBatch.from_arrays(
+        [_zeros_under_nulls(column) for column in batch.columns], schema=batch.schema
+    )
+
+
+def _zeros_under_nulls(column: pa.Array) -> pa.Array:
+    if column.null_count == 0 or not pa.types.is_primitive(column.type):
+        return column  # what has a length has none under a null
+    validity = pc.is_valid(column).buffers()[1]
+    values = column.fill_null(pa.scalar(0, column.type)).buffers()[1]
+    return pa.Array.from_buffers(column.type, len(column), [validity, values])
 
 
 def _within(table: str, period: Period | None) -> tuple[str, list[Any]]:

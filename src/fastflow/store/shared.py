@@ -144,10 +144,8 @@ def export_shared(
     for folded in accumulate(FOLDS):
         folding.publish(folded)
     batches = query.stream(_rows_sql(folding.distinct_sources(has_sources)))
-    # Built anew from plain values: whatever else lies in the memory of a batch, under
-    # a null or beside a slice, does not get into the file.
-    clean = (pa.RecordBatch.from_pylist(b.to_pylist(), SHARED) for b in batches)
-    return folding.report(write_rows(output, file_format, SHARED, clean))
+    rows = (batch.cast(SHARED) for batch in batches)
+    return folding.report(write_rows(output, file_format, SHARED, rows))
 
 
 class _Folding:

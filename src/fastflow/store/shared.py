@@ -94,7 +94,7 @@ class Sharing:
 
     def end(self) -> datetime:
         """Return the first moment that is too recent."""
-        end = (self.now or datetime.now(UTC)) - self.delay
+        end = (self.now or datetime.now(UTC)).astimezone(UTC) - self.delay
         hour = 0 if self.every == "day" else end.hour
         return end.replace(hour=hour, minute=0, second=0, microsecond=0)
 
@@ -167,22 +167,25 @@ class _Folding:
             [*self._params, sharing.end()],
         )
         self._add("hour < ?", sharing.end())
-        query.execute("create temp sequence row_numbers")
-        query.execute(
+        self._make_tables()
+        self._sensors = self._number("count(distinct sensor) from rest")
+
+    def _make_tables(self) -> None:
+        cell = ", ".join(CELL)
+        self._query.execute("create temp sequence row_numbers")
+        self._query.execute(
             "create temp table rest as select "
             f"{self._cell_columns()}, sensor, sum(packets)::bigint as packets "
             f"from counts where {self._condition} group by all",
             self._params,
         )
-        self._sensors = self._number("count(distinct sensor) from rest")
-        cell = "select {} from rest limit 0"
-        query.execute(
+        self._query.execute(
             "create temp table published as "
-            + cell.format(f"0::bigint as row, {', '.join(CELL)}, '' as other, packets")
+            f"select 0::bigint as row, {cell}, '' as other, packets from rest limit 0"
         )
-        query.execute(
-            "create temp table cells as "
-            + cell.format(f"{', '.join(CELL)}, 0::bigint as row")
+        self._query.execute(
+            f"create temp table cells as select {cell}, 0::bigint as row from rest "
+            "limit 0"
         )
 
     def publish(self, folded: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from fastflow.store.table import KINDS, ConflictError, DataFile, Table
 from fastflow.units import Period
 
 #: What an export takes in memory before it goes to disk: it may run beside others.
-_EXPORT_MEMORY = "1GB"
+_EXPORT_MEMORY = "512MB"
 
 
 class Store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,14 @@ from typing import Any
 import pyarrow as pa
 
 from fastflow.addresses import from_text
-from fastflow.schema import COUNTS, SOURCES, InputRecord, Reduced, row_schema
+from fastflow.schema import (
+    COUNTS,
+    SOURCES,
+    Beginnings,
+    InputRecord,
+    Reduced,
+    row_schema,
+)
 from fastflow.store import Store
 
 EPOCH = datetime(2020, 8, 26, tzinfo=UTC)
@@ -135,6 +143,13 @@ def some_rows(seed: int) -> list[dict[str, Any]]:
 def some_input(number: int, **named: Any) -> Reduced:
     """Return the input `input-<number>` of `some_rows`."""
     return reduced(f"input-{number:03}", some_rows(number), **named)
+
+
+def growing_input(number: int) -> Reduced:
+    """Return an input that goes on where those of lower numbers, from 1 on, ended."""
+    grown = some_input(number, head="the same")
+    ids = {n: f"input-{n:03}" for n in range(1, number)}
+    return replace(grown, beginnings=Beginnings("the same", ids))
 
 
 def publish_all(root: Path, numbers: list[int], batch: int) -> None:

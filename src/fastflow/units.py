@@ -92,6 +92,23 @@ class Period:
                 return f"{first}..{last}"
 
 
+_DURATION_UNITS = {"d": "days", "h": "hours"}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return a span of whole days or hours, written `7d` or `12h`.
+
+    Raises
+    ------
+    ConfigError
+        The text is neither, or too long a time.
+    """
+    match = re.fullmatch(r"(\d{1,5})([dh])", text.strip(), re.ASCII)
+    if match is None:
+        raise ConfigError(f"{text!r} is no span of time; write 7d or 12h")
+    return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 

@@ -12,8 +12,13 @@ import pytest
 import builders as b
 import fastflow
 from fastflow.cli.main import COMMANDS
+from fastflow.cli.store import COMMANDS as STORE_COMMANDS
 
-GROUPS = {"geo": ("show", "build", "lookup"), "synth": ("load",)}
+GROUPS = {
+    "geo": ("show", "build", "lookup"),
+    "store": tuple(STORE_COMMANDS),
+    "synth": ("load",),
+}
 PATHS = [
     (),
     *[(name,) for name in COMMANDS],
@@ -58,15 +63,17 @@ def test_help_lists_every_command() -> None:
 def test_every_option_is_explained(name: str) -> None:
     import click
 
-    from fastflow.cli.main import LazyGroup, cli
+    from fastflow.cli.main import cli
 
-    assert isinstance(cli, LazyGroup)
-    command = cli.get_command(click.Context(cli), name)
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
     assert command is not None
-    commands = [command]
+    commands: list[click.Command | None] = [command]
     if isinstance(command, click.Group):
-        commands += command.commands.values()
+        names = command.list_commands(context)
+        commands += [command.get_command(context, one) for one in names]
     for one in commands:
+        assert one is not None
         assert one.help, f"{one.name} has no help"
         for option in one.params:
             if isinstance(option, click.Option):
@@ -96,6 +103,8 @@ def test_version() -> None:
         ("top", "--store", "x", "--by", "nonsense"),
         ("reduce", "x.pcap"),
         ("geo", "nonsense"),
+        ("store", "nonsense"),
+        ("store", "export", "--store", "x"),
     ],
     ids=" ".join,
 )
@@ -185,7 +194,16 @@ def test_installed_command_is_the_module(capture: Path) -> None:
     assert done.stdout == run(*args).stdout
 
 
-@pytest.mark.parametrize("args", [(), ("--help",), ("--version",), ("top", "--help")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("--help",),
+        ("--version",),
+        ("top", "--help"),
+        ("store", "export", "--help"),
+    ],
+)
 def test_help_loads_neither_arrow_nor_numpy(args: tuple[str, ...]) -> None:
     code = (
         "import sys, fastflow.cli.main as m\n"

@@ -11,7 +11,7 @@ from fastflow.outcome import ScanStats
 from fastflow.packets import Scan
 from fastflow.pipeline import ReduceReport
 from fastflow.schema import InputRecord
-from fastflow.store import Settings, Store
+from fastflow.store import Settings, SharedReport, Sharing, Store
 
 
 def scanning() -> None:
@@ -42,6 +42,9 @@ def asking() -> None:
         store.top("port", "2020-Q3", where={"country": "JP"}), list[dict[str, Any]]
     )
     assert_type(store.is_committed("id"), bool)
+    assert_type(store.export("counts.parquet", period="2020-Q3"), int)
+    assert_type(store.export_canonical(Path("all.csv")), int)
+    assert_type(store.export_shared("a.csv", Sharing(min_packets=20)), SharedReport)
 
 
 def failing() -> None:

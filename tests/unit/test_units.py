@@ -1,6 +1,6 @@
 """Periods are whole UTC days, and the one before is of the same kind."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from fastflow.units import (
     Period,
     format_bytes,
     format_count,
+    parse_duration,
 )
 
 
@@ -135,3 +136,15 @@ def test_counts(count, text):
 def test_bytes():
     assert format_bytes(512) == "512 B"
     assert format_bytes(4_560_000_000) == "4.56 GB"
+
+
+def test_a_duration_is_days_or_hours() -> None:
+    assert parse_duration("7d") == timedelta(days=7)
+    assert parse_duration(" 12h") == timedelta(hours=12)
+    assert parse_duration("0d") == timedelta(0)
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1.5h", "7 d", "1w", "123456d"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="no span of time"):
+        parse_duration(text)

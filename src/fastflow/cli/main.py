@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from typing import Any
 
 import click
 
 from fastflow._version import __version__
+from fastflow.cli.lazy import ClosedPipeError, LazyGroup
 from fastflow.errors import FastflowError
 
 #: Every command, its module `fastflow.cli.<name>`, in the order of `--help`.
@@ -20,47 +19,18 @@ COMMANDS = {
     "reduce": "Reduce captures to exact hourly counts in a store.",
     "top": "Rank ports, countries, signatures or sources of a store.",
     "query": "Ask a store in SQL (DuckDB) over counts, sources and inputs.",
+    "store": "Work on a store as a whole: export it.",
     "geo": "Show the country table, or look addresses up in it.",
     "synth": "Make captures with a known content.",
 }
 
 
-class ClosedPipeError(Exception):
-    """The reader of stdout closed it, as `| head` does: nothing is wrong."""
-
-
-class LazyGroup(click.Group):
-    """A group that imports a command's module when it is needed, not before."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"fastflow.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a closed pipe is told apart from other broken output."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError as error:
-            # Click itself would end with 1.
-            raise ClosedPipeError from error
-
-    def format_commands(
-        self, ctx: click.Context, formatter: click.HelpFormatter
-    ) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    subcommands=COMMANDS,
+    prefix="fastflow.cli.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="fastflow")
 @click.option("--debug", is_flag=True, help="Show a traceback with an error.")
 @click.pass_context

@@ -17,8 +17,8 @@ from fastflow.cli.geo import geo_option
 from fastflow.errors import exit_code
 
 if TYPE_CHECKING:
-    from fastflow.packet_files import PacketWriter
     from fastflow.packets import Scan
+    from fastflow.row_files import RowWriter
     from fastflow.sources.find import Found
     from fastflow.stages.country import CountryTable
 
@@ -92,8 +92,8 @@ def command(
         raise click.UsageError("--json prints a summary on stdout; say -o FILE too")
     from fastflow.cli.progress import bytes_bar
     from fastflow.filters import compile_filter
-    from fastflow.packet_files import format_of, open_writer
     from fastflow.packets import scan
+    from fastflow.row_files import format_of, open_writer
     from fastflow.schema import DEFAULT_COLUMNS, packet_schema
     from fastflow.sources.find import find_captures
 
@@ -134,7 +134,7 @@ def _country_table(names: tuple[str, ...], geo: str | None) -> CountryTable | No
     return load_with_progress(geo)
 
 
-def _write(capture: Found, packets: Scan, writer: PacketWriter) -> dict[str, Any]:
+def _write(capture: Found, packets: Scan, writer: RowWriter) -> dict[str, Any]:
     """Write a capture's packets; return what became of it."""
     from fastflow.outcome import UNKNOWN_FORMAT, messages
 

@@ -1,6 +1,7 @@
 """The store: a Delta Lake table of counts, sources and inputs."""
 
 from fastflow.store.settings import Settings
+from fastflow.store.shared import SharedReport, Sharing
 from fastflow.store.store import Store
 
-__all__ = ["Settings", "Store"]
+__all__ = ["Settings", "SharedReport", "Sharing", "Store"]

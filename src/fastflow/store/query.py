@@ -22,23 +22,41 @@ _RENAMED = {"inputs": {"input": "id"}}
 _HUGEINT = pa.decimal128(38, 0)
 
 
-class Query:
-    """One in-memory DuckDB with the views `counts`, `sources` and `inputs`."""
+def view_schema(kind: str) -> pa.Schema:
+    """Return the columns of a view."""
+    names = _RENAMED.get(kind, {})
+    return pa.schema([f.with_name(names.get(f.name, f.name)) for f in KINDS[kind]])
 
-    def __init__(self) -> None:
+
+class Query:
+    """One in-memory DuckDB with the views `counts`, `sources` and `inputs`.
+
+    Parameters
+    ----------
+    memory : str or None
+        What it may take before it goes to disk, as in `1GB`; None: most of what the
+        machine has.
+    """
+
+    def __init__(self, memory: str | None = None) -> None:
         spill = Path(tempfile.gettempdir()) / f"fastflow-{secrets.token_hex(8)}"
-        self._connection = duckdb.connect(
-            config={
-                # Extensions are downloads, and Python's variables are no tables.
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-                "temp_directory": str(spill),
-            }
-        )
+        config: dict[str, Any] = {
+            # Extensions are downloads, and Python's variables are no tables.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": str(spill),
+        }
+        if memory is not None:
+            config["memory_limit"] = memory
+        self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         for kind, schema in KINDS.items():
             self._connection.register(f"empty_{kind}", schema.empty_table())
+
+    def close(self) -> None:
+        """Let go of memory, and of what was put on disk meanwhile."""
+        self._connection.close()
 
     def show(self, files: Mapping[str, Sequence[Path]]) -> None:
         """Let the views show these files, of each kind."""
@@ -51,14 +69,50 @@ class Query:
             rows = f"empty_{kind}"
             if paths:
                 literals = ", ".join(_literal(path) for path in paths)
-                rows = f"read_parquet([{literals}], hive_partitioning = false)"
+                rows = (
+                    f"read_parquet([{literals}], hive_partitioning = false, "
+                    f"schema = {self._columns_of(kind)})"
+                )
             with _duckdb_errors():
                 self._connection.execute(
                     f"create or replace temp view {kind} as "
                     f"select {columns} from {rows}"
                 )
 
-    def run(self, query: str, params: Params | None) -> pa.Table:
+    def _columns_of(self, kind: str) -> str:
+        """Return the columns of a table for `read_parquet`.
+
+        Without them DuckDB takes those of the first file for all. With them, a column
+        that a file of an older fastflow lacks is null, and no file is opened before a
+        query needs it.
+        """
+        empty = self._connection.table(f"empty_{kind}")
+        columns = [
+            f"'{name}': {{name: '{name}', type: '{dtype}', default_value: null}}"
+            for name, dtype in zip(empty.columns, empty.types, strict=True)
+        ]
+        return f"map {{{', '.join(columns)}}}"
+
+    def execute(self, statement: str, params: Params | None = None) -> None:
+        """Run a statement of ours that returns no rows: one that makes a table."""
+        with _store_errors():
+            self._connection.execute(statement, params)
+
+    def stream(
+        self, query: str, params: Params | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Run one statement of ours and yield its rows as they come.
+
+        Raises
+        ------
+        StoreError
+            A file of the store is missing or damaged, or memory or disk ran out.
+        """
+        with _store_errors():
+            relation = self._connection.sql(query, params=params)
+            yield from pa.RecordBatchReader.from_stream(relation)
+
+    def run(self, query: str, params: Params | None = None) -> pa.Table:
         """Run one statement.
 
         Raises
@@ -83,6 +137,15 @@ def _duckdb_errors() -> Iterator[None]:
         raise StoreError(f"the query failed: {_one_line(error)}") from error
     except duckdb.Error as error:
         raise ConfigError(f"SQL: {_one_line(error)}") from error
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    """Blame the store: the statement is right."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise StoreError(f"cannot read the store: {_one_line(error)}") from error
 
 
 def _literal(path: Path) -> str:

@@ -86,8 +86,8 @@ class Settings:
         _check_names(named or {})
         for name, value in (named or {}).items():
             made_with = getattr(self, name)
-            if name == "filter" and is_hidden(made_with):
-                if value is None or hidden_filter(value, made_with) != made_with:
+            if name == "filter" and _is_secret(made_with, value):
+                if not _is_same_secret(made_with, value):
                     raise ConfigError(f"{path}: the store was made with another filter")
             elif value != made_with:
                 raise ConfigError(
@@ -119,6 +119,17 @@ def hidden_filter(expression: str, like: str | None = None) -> str:
 def is_hidden(filter: str | None) -> bool:
     """Return whether a store's filter is only known by its hash."""
     return filter is not None and filter.startswith(f"{_HIDDEN}$")
+
+
+def _is_secret(made_with: str | None, named: str | None) -> bool:
+    """Return whether one of two filters may name a sensor's address."""
+    return is_hidden(made_with) or bool(named and describes_addresses(named))
+
+
+def _is_same_secret(made_with: str | None, named: str | None) -> bool:
+    if made_with is None or named is None or not is_hidden(made_with):
+        return False
+    return hidden_filter(named, made_with) == made_with
 
 
 def _check_names(named: Mapping[str, Any]) -> None:

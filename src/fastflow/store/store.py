@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +19,18 @@ from fastflow.schema import ROW_TABLES, Reduced
 from fastflow.store import log
 from fastflow.store.draft import Draft
 from fastflow.store.durable import os_errors
+from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.publish import write_batch
 from fastflow.store.query import Params, Query
 from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
+from fastflow.store.shared import SharedReport, Sharing, export_shared
 from fastflow.store.table import KINDS, ConflictError, Table
 from fastflow.units import Period
+
+#: What an export takes in memory before it goes to disk: it may run beside others.
+_EXPORT_MEMORY = "512MB"
 
 
 class Store:
@@ -222,12 +228,7 @@ class Store:
         if self._shown != (self._table.version, hours):
             # Should it fail halfway, the next question starts afresh.
             self._shown = None
-            self._query.show(
-                {
-                    kind: [self.path / file for file in self._table.files(kind, hours)]
-                    for kind in KINDS
-                }
-            )
+            self._query.show(self._files(hours))
             self._shown = (self._table.version, hours)
         return self._query.run(query, params)
 
@@ -248,9 +249,127 @@ class Store:
 
         return top(self, by, period, where, n)
 
+    def export(
+        self,
+        output: str | os.PathLike[str],
+        table: str = "counts",
+        *,
+        period: str | Period | None = None,
+        file_format: str | None = None,
+    ) -> int:
+        """Write the rows of a table to a file, which appears when it is complete.
+
+        Parameters
+        ----------
+        output : str or path
+            "-" for stdout.
+        table : str
+            counts, sources or inputs.
+        period : str, Period or None
+            Rows of these hours, captures with packets of these days; None: all.
+        file_format : str or None
+            parquet, csv or arrow; None: by the output's ending, CSV on stdout.
+
+        Returns
+        -------
+        int
+            How many rows there are.
+
+        Raises
+        ------
+        ConfigError
+            There is no such table, period or format, or the file cannot be made.
+        StoreError
+            The store cannot be read.
+        """
+        period = _period(period)
+        with self._export_query(period) as query:
+            return export_table(query, os.fspath(output), table, period, file_format)
+
+    def export_canonical(
+        self, output: str | os.PathLike[str], *, file_format: str | None = None
+    ) -> int:
+        """Write all that the captures say, as CSV: the same captures, the same bytes.
+
+        In whatever order and batches they were reduced, by how many workers, how often,
+        and from where. What is of the run and not of the captures is left out (see
+        `fastflow.store.export.OF_THE_RUN`); the countries are those of the table used.
+
+        Returns
+        -------
+        int
+            How many rows there are, of all tables.
+
+        Raises
+        ------
+        ConfigError
+            Another format is wanted, or the file cannot be made.
+        StoreError
+            The store cannot be read.
+        """
+        with self._export_query(None) as query:
+            return export_canonical(query, os.fspath(output), file_format)
+
+    def export_shared(
+        self,
+        output: str | os.PathLike[str],
+        sharing: Sharing | None = None,
+        *,
+        period: str | Period | None = None,
+        file_format: str | None = None,
+    ) -> SharedReport:
+        """Write what partners may see: no sensor, no address, no small cell.
+
+        See `fastflow.store.shared`; the other parameters are those of `export`.
+
+        Returns
+        -------
+        SharedReport
+            What became of the packets: published, withheld, too recent.
+
+        Raises
+        ------
+        ConfigError
+            There is no such period or format, or the file cannot be made.
+        StoreError
+            The store cannot be read.
+        """
+        period = _period(period)
+        with self._export_query(period) as query:
+            return export_shared(
+                query,
+                os.fspath(output),
+                period,
+                file_format,
+                sharing or Sharing(),
+                self.settings.sources,
+            )
+
+    @contextmanager
+    def _export_query(self, period: Period | None) -> Iterator[Query]:
+        """Open a database of its own on the newest version, for the time of an export.
+
+        Whatever else is asked of this object meanwhile does not end its stream.
+        """
+        self._table.refresh()
+        with closing(Query(_EXPORT_MEMORY)) as query:
+            query.show(self._files((period.start, period.end) if period else None))
+            yield query
+
+    def _files(self, hours: tuple[datetime, datetime] | None) -> dict[str, list[Path]]:
+        """Return each table's files; those without rows of these hours are left out."""
+        return {
+            kind: [self.path / file for file in self._table.files(kind, hours)]
+            for kind in KINDS
+        }
+
     def _refresh(self) -> None:
         self._table.refresh()
         self._ledger.refresh(self._table)
+
+
+def _period(period: str | Period | None) -> Period | None:
+    return Period.parse(period) if isinstance(period, str) else period
 
 
 def _local_path(url: str | os.PathLike[str]) -> Path:

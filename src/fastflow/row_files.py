@@ -1,22 +1,22 @@
-"""Packets written to files: Parquet, Arrow IPC, CSV, NDJSON."""
+"""Rows written to files: Parquet, Arrow IPC, CSV; packets also NDJSON."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
-from fastflow.errors import ConfigError
-from fastflow.packet_text import json_lines, text_columns
+from fastflow.errors import ConfigError, FastflowError
+from fastflow.row_text import json_lines, text_columns
 
 STDOUT = "-"
 
 
-class PacketWriter(Protocol):
+class RowWriter(Protocol):
     """Takes record batches one after the other."""
 
     def write_batch(self, batch: pa.RecordBatch) -> object:
@@ -34,15 +34,19 @@ class _NdjsonWriter:
 
 
 class _CsvWriter:
-    def __init__(self, file: BinaryIO, names: list[str]) -> None:
+    """Texts in quotes where they may hold anything, as in a store; null is empty."""
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
         self._file = file
-        self._file.write((",".join(names) + "\n").encode())
+        # Texts of packets come from a list of ours, and hold neither comma nor quote.
+        is_free = any(pa.types.is_string(kind) for kind in schema.types)
+        self._quoting = "needed" if is_free else "none"
+        self._file.write((",".join(schema.names) + "\n").encode())
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         from pyarrow import csv
 
-        # No value of ours holds a comma or a quote.
-        options = csv.WriteOptions(include_header=False, quoting_style="none")
+        options = csv.WriteOptions(include_header=False, quoting_style=self._quoting)
         csv.write_csv(text_columns(batch), self._file, options)
         self._file.flush()
 
@@ -73,7 +77,7 @@ def _plain_schema(schema: pa.Schema) -> pa.Schema:
 
 
 @contextmanager
-def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[PacketWriter]:
+def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[RowWriter]:
     from pyarrow import parquet
 
     with parquet.ParquetWriter(
@@ -83,19 +87,19 @@ def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[PacketWriter]:
 
 
 @contextmanager
-def _arrow(file: BinaryIO, schema: pa.Schema) -> Iterator[PacketWriter]:
+def _arrow(file: BinaryIO, schema: pa.Schema) -> Iterator[RowWriter]:
     writer = _ArrowWriter(file, schema)
     yield writer
     writer.close()
 
 
 @contextmanager
-def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[PacketWriter]:
-    yield _CsvWriter(file, schema.names)
+def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[RowWriter]:
+    yield _CsvWriter(file, schema)
 
 
 @contextmanager
-def _ndjson(file: BinaryIO, schema: pa.Schema) -> Iterator[PacketWriter]:
+def _ndjson(file: BinaryIO, schema: pa.Schema) -> Iterator[RowWriter]:
     yield _NdjsonWriter(file)
 
 
@@ -109,23 +113,38 @@ _WRITERS: dict[str, Any] = {
 FORMATS = tuple(_WRITERS)
 
 
-def format_of(output: str, wanted: str | None) -> str:
+def format_of(
+    output: str,
+    wanted: str | None,
+    formats: Sequence[str] = FORMATS,
+    on_stdout: str = "ndjson",
+) -> str:
     """Return the format: the one wanted, else by the output's ending.
+
+    Parameters
+    ----------
+    formats : sequence of str
+        Those to choose from.
+    on_stdout : str
+        The format on stdout, where none is wanted.
 
     Raises
     ------
     ConfigError
-        The ending is of no known format.
+        The ending, or what was wanted, is no format.
     """
+    names = "|".join(formats)
     if wanted is not None:
+        if wanted not in formats:
+            raise ConfigError(f"{wanted}: no such format; there are {names}")
         return wanted
     if output == STDOUT:
-        return "ndjson"
+        return on_stdout
     ending = Path(output).suffix.lstrip(".").lower()
-    if ending not in FORMATS:
+    if ending not in formats:
         raise ConfigError(
             f"{output}: no format has this ending; "
-            f"say --format {'|'.join(FORMATS)}, or name the file so"
+            f"say --format {names}, or name the file so"
         )
     return ending
 
@@ -133,8 +152,8 @@ def format_of(output: str, wanted: str | None) -> str:
 @contextmanager
 def open_writer(
     output: str, file_format: str, schema: pa.Schema
-) -> Iterator[PacketWriter]:
-    """Write packets to a file that appears when it is complete, or to stdout.
+) -> Iterator[RowWriter]:
+    """Write rows to a file that appears when it is complete, or to stdout.
 
     Parameters
     ----------
@@ -149,6 +168,8 @@ def open_writer(
     ------
     ConfigError
         The file cannot be made.
+    FastflowError
+        It cannot be written to its end; nothing stays of it.
     """
     opener: Any = _WRITERS[file_format]
     if output == STDOUT:
@@ -166,5 +187,10 @@ def open_writer(
         with file, opener(file, schema) as writer:
             yield writer
         hidden.replace(path)
+    except OSError as error:
+        raise FastflowError(
+            f"{output}: cannot be written ({error.strerror or error}); "
+            "is there room, and is it no directory?"
+        ) from error
     finally:
         hidden.unlink(missing_ok=True)

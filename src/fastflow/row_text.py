@@ -1,6 +1,8 @@
-"""Packets as text: values as JSON knows them, one object or line a packet."""
+"""Rows as text, of packets and of a store; packets as NDJSON, one object a line."""
 
 from __future__ import annotations
+
+import json
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,10 +13,10 @@ _ADDRESSES = ("src", "dst")
 
 
 def text_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with addresses and times as text and dictionaries decoded.
+    """Return a batch with addresses, times and maps as text and dictionaries decoded.
 
-    Addresses are written after RFC 5952, IPv4 dotted; times in ISO 8601, UTC, to the
-    nanosecond.
+    Addresses are written after RFC 5952, IPv4 dotted; times in ISO 8601, UTC, as fine
+    as their type, the column `hour` to the second; maps in JSON, by key.
     """
     versions = _ip_versions(batch)
     names = batch.schema.names
@@ -32,13 +34,21 @@ def _text(column: pa.Array, name: str, versions: pa.Array | None) -> pa.Array:
     if name in _ADDRESSES:
         return column_to_text(column, versions)
     if pa.types.is_timestamp(column.type):
+        if name == "hour":
+            column = column.cast(pa.timestamp("s", column.type.tz))
         # "2020-08-01 00:00:00.000000000Z" but for the letter between date and time.
         return pc.replace_substring(
             column.cast(pa.string()), " ", "T", max_replacements=1
         )
     if pa.types.is_dictionary(column.type):
         return column.dictionary_decode()
+    if pa.types.is_map(column.type):
+        return pa.array([_map_text(value) for value in column.to_pylist()], pa.string())
     return column
+
+
+def _map_text(pairs: list[tuple[str, int]] | None) -> str | None:
+    return None if pairs is None else json.dumps(dict(pairs), sort_keys=True)
 
 
 def json_lines(batch: pa.RecordBatch) -> bytes:

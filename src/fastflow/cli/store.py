@@ -1,0 +1,17 @@
+"""`fastflow store`: what is done to a store as a whole."""
+
+from __future__ import annotations
+
+import click
+
+from fastflow.cli.lazy import LazyGroup
+
+#: Every subcommand, its module `fastflow.cli.store_<name>`, in the order of `--help`.
+COMMANDS = {
+    "export": "Write a store's rows to a file: all, canonical, or for partners.",
+}
+
+
+@click.group("store", cls=LazyGroup, subcommands=COMMANDS, prefix="fastflow.cli.store_")
+def command() -> None:
+    """Work on a store as a whole."""

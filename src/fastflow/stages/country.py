@@ -20,6 +20,7 @@ import pyarrow as pa
 from typing_extensions import Buffer
 
 from fastflow._lpm import PrefixTable
+from fastflow.caches import cache_directory
 from fastflow.stages.country_sources import Progress, Ranges, Source, open_source
 
 #: Columns that `add_country` reads, and the one that it adds.
@@ -155,10 +156,7 @@ def build_country_table(
 
 def cache_path(source: Source) -> Path:
     """Return where the table of a source is cached."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG specification has relative paths ignored.
-    base = base if base.is_absolute() else Path.home() / ".cache"
-    return base / "fastflow" / f"country-{CACHE_FORMAT}-{source.key}.npz"
+    return cache_directory() / f"country-{CACHE_FORMAT}-{source.key}.npz"
 
 
 def read_cache(source: Source) -> CountryTable | None:

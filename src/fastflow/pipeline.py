@@ -129,7 +129,7 @@ def reduce(
     compiled = None if filter is None else compile_filter(filter)
     settings = _settings(sources, filter, decap)
     if isinstance(store, Store):
-        store.settings.check_same(settings, str(store.path))
+        store.settings.check_same(settings, store.url)
     else:
         store = Store(store, create=True, settings=settings)
     if compiled is None:
@@ -171,7 +171,7 @@ def _filter_of(store: Store) -> PacketFilter | None:
     expression = store.settings.filter
     if is_hidden(expression):
         raise ConfigError(
-            f"{store.path}: the store was made with a filter that names addresses, and "
+            f"{store.url}: the store was made with a filter that names addresses, and "
             "keeps no address; say the same --filter again"
         )
     return None if expression is None else compile_filter(expression)

@@ -17,7 +17,7 @@ PACKAGE = Path(fastflow.__file__).parent
 #: From the bottom to the top: a module imports from lines above its own, and within its
 #: own package. Packages stand for all of their modules.
 LAYERS = (
-    ("_version", "errors", "addresses", "native_types", "phases"),
+    ("_version", "errors", "addresses", "native_types", "phases", "caches"),
     ("units", "names", "data"),
     ("schema", "arena", "filter_text"),
     ("filters",),

@@ -156,7 +156,7 @@ def test_a_directory_in_the_place_of_the_file_is_told(
 def test_a_damaged_store_leaves_no_file(
     store: Store, tmp_path: Path, table: str
 ) -> None:
-    path = sorted(store.path.glob(f"table={table}/*.parquet"))[-1]
+    path = sorted(Path(store.url).glob(f"table={table}/*.parquet"))[-1]
     data = path.read_bytes()
     path.write_bytes(data[:100] + bytes(len(data) - 120) + data[-20:])
     (tmp_path / "out.csv").write_text("what was there")
@@ -176,7 +176,7 @@ def test_a_damaged_store_leaves_no_file(
 
 def canonical(store: Store | Path) -> str:
     store = store if isinstance(store, Store) else Store(store)
-    out = store.path.with_name(store.path.name + ".csv")
+    out = Path(f"{store.url}.csv")
     store.export_canonical(out)
     return out.read_text()
 

@@ -39,7 +39,7 @@ def publish(root: Path, rows: list[Row], **settings: Any) -> Store:
 
 def export(store: Store, **named: Any) -> tuple[list[Row], SharedReport]:
     sharing = Sharing(**({"now": NOW} | named))
-    out = store.path.with_suffix(".parquet")
+    out = Path(store.url).with_suffix(".parquet")
     report = store.export_shared(out, sharing)
     table = pq.read_table(out)
     assert table.num_rows == report.rows

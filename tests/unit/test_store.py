@@ -19,6 +19,7 @@ import fastflow.store.publish
 from fastflow.errors import ConfigError, InternalError, StoreError
 from fastflow.schema import COUNTS, INPUTS, SOURCES, Reduced
 from fastflow.store import Settings, Store
+from fastflow.store.local import Local
 from fastflow.store.table import KINDS, Table
 from reduced import at, publish_all, reduced, some_input
 
@@ -288,7 +289,7 @@ def test_unknown_setting_is_refused(tmp_path):
 
 def test_store_of_a_newer_version_is_refused(tmp_path):
     with pytest.raises(StoreError):
-        Table.create(tmp_path, Settings(schema_version=99))
+        Table.create(Local(tmp_path), Settings(schema_version=99))
     with pytest.raises(StoreError, match="newer fastflow made this store"):
         Store(tmp_path)
 
@@ -398,7 +399,7 @@ def test_unwritable_log_publishes_nothing(tmp_path):
     assert Store(tmp_path).publish([some_input(1)]) == ["input-001"]
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/store", "https://example.org/"])
+@pytest.mark.parametrize("url", ["s4://bucket/store", "https://example.org/"])
 def test_remote_store_is_refused(url):
     with pytest.raises(ConfigError, match="local directory"):
         Store(url)
@@ -437,7 +438,9 @@ def test_two_processes_lose_and_double_nothing(tmp_path):
         "select input, sum(packets) as p from counts group by 1 order by 1"
     )
     assert found["p"].to_pylist() == [one.record.counted for one in everything]
-    active = {path for kind in KINDS for path in Table.open(tmp_path).files(kind)}
+    active = {
+        path for kind in KINDS for path in Table.open(Local(tmp_path)).files(kind)
+    }
     assert set(contents(tmp_path)) == active, "files of lost races stayed"
 
 

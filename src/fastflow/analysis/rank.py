@@ -155,7 +155,7 @@ class _Question:
         needs_sources = by == "source" or Conditions.of(where, period).needs_sources
         if needs_sources and not store.settings.sources:
             raise ConfigError(
-                f"{store.path}: the store was made without sources; "
+                f"{store.url}: the store was made without sources; "
                 "rank by something else, or filter by another column than src"
             )
         self._table = "sources" if needs_sources else "counts"

@@ -8,7 +8,7 @@ from typing import Self
 
 from blake3 import blake3
 
-from fastflow.store.durable import NewFile, hash_of, make_directory, os_errors
+from fastflow.store.durable import NewFile, hash_of
 from fastflow.store.table import DataFile, Table
 
 
@@ -43,10 +43,9 @@ class Draft:
 
     def new_file(self, kind: str) -> NewFile:
         """Make a hidden file of `counts`, `sources` or `inputs`."""
-        with os_errors(self._table.root):
-            directory = self._table.directory(kind)
-            make_directory(directory)
-            return self._held.enter_context(NewFile(directory))
+        with self._table.place.errors():
+            new = self._table.place.new_file(self._table.directory(kind))
+            return self._held.enter_context(new)
 
     def show(
         self, kind: str, new: NewFile, input_ids: Iterable[str], stats: str
@@ -57,13 +56,13 @@ class Draft:
         country table from replacing a file that is already committed.
         """
         ids = blake3("\n".join(input_ids).encode()).hexdigest(length=16)
-        with os_errors(self._table.root):
-            new.show(f"{ids}-{hash_of(new.path)}.parquet")
+        with self._table.place.errors():
+            name = new.show(f"{ids}-{hash_of(new.path)}.parquet")
             status = new.path.stat()
         self._shown.append(
             DataFile(
                 kind=kind,
-                path=str(new.path.relative_to(self._table.root)),
+                path=f"{self._table.directory(kind)}/{name}",
                 size_bytes=status.st_size,
                 mtime_ms=status.st_mtime_ns // 1_000_000,
                 stats=stats,

@@ -95,14 +95,18 @@ class NewFile:
         self.path = named
         sync(named.parent)
 
-    def show(self, name: str) -> None:
-        """Give it a name that its content has earned; an equal file may have it."""
+    def show(self, name: str) -> str:
+        """Give it a name that its content has earned; return which it has now.
+
+        An equal file may have it already.
+        """
         named = self.path.with_name(name)
         while not self._adopt(named):
             with suppress(FileExistsError):
                 self.link(name)
-                return
+                return name
         sync(named.parent)
+        return name
 
     def _adopt(self, named: Path) -> bool:
         """Hold the file of that name instead, if there is one and it is equal."""

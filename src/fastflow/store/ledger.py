@@ -79,8 +79,8 @@ class Ledger:
         gained = [path for path in active if path not in self._read]
         for path in lost:
             del self._read[path]
-        for path in gained:
-            with reading(table.root / path) as file:
+        for path, local in zip(gained, table.place.fetch(gained), strict=True):
+            with reading(local) as file:
                 self._read[path] = conformed(file.read(), INPUTS).select(_COLUMNS)
         if lost:
             self._clear()

@@ -25,11 +25,12 @@ def take_out(draft: Draft, table: Table, input_ids: Collection[str]) -> None:
         One of these files is missing or damaged, or cannot be replaced.
     """
     for kind in ROW_TABLES:
-        for path in table.holders(kind, input_ids):
-            if _inputs_of(table.root / path).isdisjoint(input_ids):
+        holders = table.holders(kind, input_ids)
+        for path, local in zip(holders, table.place.fetch(holders), strict=True):
+            if _inputs_of(local).isdisjoint(input_ids):
                 continue
             draft.removed.append(path)
-            _write_rest(draft, kind, table.root / path, input_ids)
+            _write_rest(draft, kind, local, input_ids)
 
 
 def _inputs_of(path: Path) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,11 +16,11 @@ import pyarrow as pa
 from fastflow.errors import ConfigError
 from fastflow.phases import NO_PHASES, Phases
 from fastflow.schema import ROW_TABLES, Reduced
-from fastflow.store import log
 from fastflow.store.draft import Draft
-from fastflow.store.durable import os_errors
 from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
+from fastflow.store.local import Local
+from fastflow.store.place import Place
 from fastflow.store.publish import write_batch
 from fastflow.store.query import Params, Query
 from fastflow.store.rewrite import take_out
@@ -63,23 +63,22 @@ class Store:
         create: bool = False,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        root = _local_path(url)
+        place = _place(url)
         if create:
-            with os_errors(root):
-                log.set_torn_end_aside(root)
-        if create and not Table.exists(root):
-            self._table = Table.create(root, Settings.make(settings))
+            place.prepare()
+        if create and not place.exists():
+            self._table = Table.create(place, Settings.make(settings))
         else:
-            self._table = Table.open(root)
-        self._table.settings.check_same(settings, str(root))
+            self._table = Table.open(place)
+        self._table.settings.check_same(settings, str(place))
         self._ledger = Ledger()
         self._query: Query | None = None
-        self._shown: tuple[int, tuple[datetime, datetime] | None] | None = None
+        self._shown: dict[str, tuple[int, tuple[datetime, datetime] | None]] = {}
 
     @property
-    def path(self) -> Path:
-        """The store's directory."""
-        return self._table.root
+    def url(self) -> str:
+        """Where the store lies."""
+        return str(self._table.place)
 
     @property
     def settings(self) -> Settings:
@@ -225,11 +224,12 @@ class Store:
         self._table.refresh()
         if self._query is None:
             self._query = Query()
-        if self._shown != (self._table.version, hours):
-            # Should it fail halfway, the next question starts afresh.
-            self._shown = None
-            self._query.show(self._files(hours))
-            self._shown = (self._table.version, hours)
+        wanted = (self._table.version, hours)
+        # Of a bucket, files of tables that are not asked for need not be fetched.
+        for kind in _named_in(query):
+            if self._shown.get(kind) != wanted:
+                self._query.show({kind: self._files(kind, hours)})
+                self._shown[kind] = wanted
         return self._query.run(query, params)
 
     def top(
@@ -283,7 +283,7 @@ class Store:
             The store cannot be read.
         """
         period = _period(period)
-        with self._export_query(period) as query:
+        with self._export_query([table], period) as query:
             return export_table(query, os.fspath(output), table, period, file_format)
 
     def export_canonical(
@@ -307,7 +307,7 @@ class Store:
         StoreError
             The store cannot be read.
         """
-        with self._export_query(None) as query:
+        with self._export_query(KINDS, None) as query:
             return export_canonical(query, os.fspath(output), file_format)
 
     def export_shared(
@@ -335,7 +335,7 @@ class Store:
             The store cannot be read.
         """
         period = _period(period)
-        with self._export_query(period) as query:
+        with self._export_query(ROW_TABLES, period) as query:
             return export_shared(
                 query,
                 os.fspath(output),
@@ -346,22 +346,24 @@ class Store:
             )
 
     @contextmanager
-    def _export_query(self, period: Period | None) -> Iterator[Query]:
+    def _export_query(
+        self, kinds: Iterable[str], period: Period | None
+    ) -> Iterator[Query]:
         """Open a database of its own on the newest version, for the time of an export.
 
         Whatever else is asked of this object meanwhile does not end its stream.
         """
         self._table.refresh()
+        hours = (period.start, period.end) if period else None
         with closing(Query(_EXPORT_MEMORY)) as query:
-            query.show(self._files((period.start, period.end) if period else None))
+            query.show(
+                {kind: self._files(kind, hours) for kind in KINDS if kind in kinds}
+            )
             yield query
 
-    def _files(self, hours: tuple[datetime, datetime] | None) -> dict[str, list[Path]]:
-        """Return each table's files; those without rows of these hours are left out."""
-        return {
-            kind: [self.path / file for file in self._table.files(kind, hours)]
-            for kind in KINDS
-        }
+    def _files(self, kind: str, hours: tuple[datetime, datetime] | None) -> list[Path]:
+        """Return a table's files; those without rows of these hours are left out."""
+        return self._table.place.fetch(self._table.files(kind, hours))
 
     def _refresh(self) -> None:
         self._table.refresh()
@@ -372,7 +374,12 @@ def _period(period: str | Period | None) -> Period | None:
     return Period.parse(period) if isinstance(period, str) else period
 
 
-def _local_path(url: str | os.PathLike[str]) -> Path:
+def _named_in(query: str) -> list[str]:
+    """Return the tables that a statement may be about; all, as in `show tables`."""
+    return [kind for kind in KINDS if kind in query.lower()] or list(KINDS)
+
+
+def _place(url: str | os.PathLike[str]) -> Place:
     text = os.fspath(url)
     scheme, found, rest = text.partition("://")
     if found and (scheme != "file" or not rest.startswith("/")):
@@ -383,4 +390,4 @@ def _local_path(url: str | os.PathLike[str]) -> Path:
     if unquote(str(path)) != str(path):
         # deltalake would decode it, and read another directory than it wrote.
         raise ConfigError(f"{path}: a store's path must not hold % and two hex digits")
-    return path
+    return Local(path)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.transaction import PostCommitHookProperties
 
 from fastflow.errors import StoreError
 from fastflow.schema import COUNTS, INPUTS, SOURCES
 from fastflow.store import log
-from fastflow.store.durable import make_directory, os_errors, remove_orphans, sync
+from fastflow.store.place import NO_HOOKS, Place, is_ours
 from fastflow.store.settings import Settings
 
 #: The tables of a store, by the value of the partition column.
@@ -29,10 +25,6 @@ KINDS = {"counts": COUNTS, "sources": SOURCES, "inputs": INPUTS}
 PARTITION = "table"
 
 _SETTINGS_KEY = "fastflow.settings"
-# A torn checkpoint keeps a table from opening, and deltalake never fsyncs one.
-_NO_HOOKS = PostCommitHookProperties(
-    create_checkpoint=False, cleanup_expired_logs=False
-)
 #: Opening a table reads every entry behind its newest checkpoint.
 CHECKPOINT_ENTRIES = 100
 #: How long a file that was replaced stays, for readers that have begun with it.
@@ -45,7 +37,7 @@ class ConflictError(StoreError):
 
 @dataclass(frozen=True)
 class DataFile:
-    """A Parquet file on disk, not yet part of the table.
+    """A Parquet file where the store lies, not yet part of the table.
 
     Attributes
     ----------
@@ -79,20 +71,20 @@ class Table:
 
     Attributes
     ----------
-    root : pathlib.Path
-        The table's directory.
+    place : Place
+        Where it lies.
     settings : Settings
         What the store was made with.
     """
 
-    def __init__(self, root: Path, delta: DeltaTable, settings: Settings) -> None:
-        self.root = root
+    def __init__(self, place: Place, delta: DeltaTable, settings: Settings) -> None:
+        self.place = place
         self.settings = settings
         self._delta = delta
         self._files: pa.Table | None = None
 
     @classmethod
-    def open(cls, root: Path) -> Self:
+    def open(cls, place: Place) -> Self:
         """Open the table of a store.
 
         Raises
@@ -101,48 +93,35 @@ class Table:
             There is none, or it is damaged, foreign, or of a newer fastflow.
         """
         try:
-            _check_entries(root)
-            delta = DeltaTable(root)
+            delta = place.open()
         except TableNotFoundError as error:
             raise StoreError(
-                f"{root}: no fastflow store here; make one with "
-                f"`fastflow reduce CAPTURE... --store {root} --sensor NAME`"
+                f"{place}: no fastflow store here; make one with "
+                f"`fastflow reduce CAPTURE... --store {place} --sensor NAME`"
             ) from error
         except (DeltaError, OSError) as error:
             raise StoreError(
-                f"{root}: cannot open the store ({_one_line(error)})"
+                f"{place}: cannot open the store ({_one_line(error)})"
             ) from error
         text = delta.metadata().configuration.get(_SETTINGS_KEY)
         if text is None:
             raise StoreError(
-                f"{root}: a Delta Lake table, but not one of fastflow; "
+                f"{place}: a Delta Lake table, but not one of fastflow; "
                 "name another directory"
             )
-        return cls(root, delta, Settings.from_json(text, str(root)))
-
-    @staticmethod
-    def exists(root: Path) -> bool:
-        """Return whether a Delta Lake table lies in the directory."""
-        try:
-            return DeltaTable.is_deltatable(root)
-        except (DeltaError, OSError):
-            return False
+        return cls(place, delta, Settings.from_json(text, str(place)))
 
     @classmethod
-    def create(cls, root: Path, settings: Settings) -> Self:
+    def create(cls, place: Place, settings: Settings) -> Self:
         """Make the table of a new store; of two processes one makes it, both open it.
 
         Raises
         ------
         StoreError
-            The directory cannot be written.
+            Nothing can be written there.
         """
-        with os_errors(root):
-            root.parent.mkdir(parents=True, exist_ok=True)
-            make_directory(root)
-            with suppress(FileExistsError):
-                log.write_entry(root, 0, "CREATE TABLE", _first_actions(settings))
-        return cls.open(root)
+        place.create(partial(_make, settings))
+        return cls.open(place)
 
     @property
     def version(self) -> int:
@@ -151,23 +130,18 @@ class Table:
 
     def refresh(self) -> None:
         """Take in what other processes committed since."""
-        # Entries are numbered without gaps. deltalake would list the whole log to find
-        # that there is no next one: 10 ms at 300 entries, and this is asked often.
-        if not log.entry_path(self.root, self.version + 1).exists():
-            return
         try:
-            _check_entries(self.root)
-            self._delta.update_incremental()
+            if self.place.update(self._delta):
+                self._files = None
         except (DeltaError, OSError) as error:
             raise StoreError(
-                f"{self.root}: cannot read the store ({_one_line(error)})"
+                f"{self.place}: cannot read the store ({_one_line(error)})"
             ) from error
-        self._files = None
 
     def files(
         self, kind: str, hours: tuple[datetime, datetime] | None = None
     ) -> list[str]:
-        """Return the active files of one kind, relative to the root, sorted.
+        """Return the names of the active files of one kind, sorted.
 
         Parameters
         ----------
@@ -217,20 +191,17 @@ class Table:
         StoreError
             The log cannot be written.
         """
-        version = self.version + 1
         actions = [self._remove_action(path) for path in removed]
         actions += [file.to_action() for file in added]
+        version = self.version + 1
         try:
-            with os_errors(self.root):
-                log.write_entry(self.root, version, operation, actions)
-        except StoreError as error:
-            if isinstance(error.__cause__, FileExistsError):
-                self.refresh()
-                raise ConflictError(f"{self.root}: lost a race") from error
-            raise
+            self.place.commit(self._delta, operation, actions)
+        except FileExistsError as error:
+            self.refresh()
+            raise ConflictError(f"{self.place}: lost a race") from error
         self.refresh()
         if version % CHECKPOINT_ENTRIES == 0:
-            log.write_checkpoint(self.root, version)
+            self.place.checkpoint(self._delta)
 
     def _remove_action(self, path: str) -> log.Action:
         remove = {
@@ -242,48 +213,37 @@ class Table:
         }
         return {"remove": remove}
 
-    def sweep(self) -> list[Path]:
-        """Remove what dead runs left, and replaced files; return which.
+    def sweep(self) -> None:
+        """Remove what dead runs left, and replaced files.
 
         Files that no commit names and no run holds, and those that were replaced so
         long ago that no reader can be at them.
         """
-        with os_errors(self.root):
-            for directory in (self.root.parent, self.root, self.root / log.LOG):
-                sync(directory)  # should who made a name have died before
-            orphans = [path for path in self.unnamed() if self.may_remove(path)]
-            return remove_orphans(orphans, self._named)
+        with self.place.errors():
+            orphans = [name for name in self.unnamed() if is_ours(name)]
+            self.place.remove_orphans(orphans, self._named)
 
-    def unnamed(self) -> list[Path]:
+    def unnamed(self) -> list[str]:
         """Return what lies beside the files that commits name."""
         named = self._named()
-        return [path for path in self._found() if path not in named]
-
-    def may_remove(self, path: Path) -> bool:
-        """Return whether a file has a name that only fastflow gives."""
-        return _OUR_NAMES.fullmatch(path.name) is not None
+        found = self.place.found([self.directory(kind) for kind in KINDS])
+        return [name for name in found if name not in named]
 
     def discard(self, files: Iterable[DataFile]) -> None:
         """Remove files that were not committed, unless a twin did that, or may yet."""
-        with os_errors(self.root):
-            remove_orphans([self.root / file.path for file in files], self._named)
+        with self.place.errors():
+            self.place.discard([file.path for file in files], self._named)
 
-    def _found(self) -> list[Path]:
-        """Return the data files that lie in the store, and all temporaries."""
-        tables = [path for kind in KINDS for path in self.directory(kind).glob("*")]
-        hidden = [*self.root.glob(".*.tmp"), *(self.root / log.LOG).glob(".*.tmp")]
-        return tables + hidden
-
-    def directory(self, kind: str) -> Path:
+    def directory(self, kind: str) -> str:
         """Return where the files of one kind lie."""
-        return self.root / f"{PARTITION}={kind}"
+        return f"{PARTITION}={kind}"
 
-    def _named(self) -> set[Path]:
+    def _named(self) -> set[str]:
         """Return the files that commits name, those replaced lately included."""
         self.refresh()
         active = {path for kind in KINDS for path in self.files(kind)}
         replaced = set(self._replaced(0)) - set(self._replaced(_GRACE_HOURS))
-        return {self.root / path for path in active | replaced}
+        return active | replaced
 
     def _replaced(self, hours: int) -> list[str]:
         """Return the files that were taken out of the table so many hours ago."""
@@ -292,9 +252,6 @@ class Table:
         )
 
 
-_OUR_NAMES = re.compile(
-    r"\.[0-9a-f]{16}\.tmp|[0-9a-f]{32}-[0-9a-f]{16}\.parquet", re.ASCII
-)
 _ID_RANGE = ("path", "min.input", "max.input")
 
 
@@ -302,39 +259,21 @@ def _kind_of(path: str) -> str:
     return path.partition("/")[0].removeprefix(f"{PARTITION}=")
 
 
-def _check_entries(root: Path) -> None:
-    """Refuse a log that deltalake would read in part, or not at all."""
-    since = log.newest_checkpoint(root) + 1
-    for version, fault in log.faults(root, since).items():
-        path = log.entry_path(root, version)
-        if fault.is_torn:
-            raise StoreError(
-                f"{path}: an entry of the store's log is torn ({fault.text}): nobody "
-                "was told that it was committed; the next `fastflow reduce` into this "
-                f"store, or `fastflow store repair --store {root}`, sets it aside"
-            )
-        raise StoreError(
-            f"{path}: an entry of the store's log is damaged ({fault.text}); "
-            f"restore it from a copy, or run `fastflow store repair --store {root}`"
-        )
-
-
-def _first_actions(settings: Settings) -> list[log.Action]:
-    """Return the actions that make a table, as deltalake writes them."""
-    with tempfile.TemporaryDirectory() as scratch:
-        DeltaTable.create(
-            scratch,
-            union_schema(),
-            partition_by=[PARTITION],
-            configuration={
-                "delta.dataSkippingStatsColumns": "hour,sensor,proto,dst_port,input",
-                _SETTINGS_KEY: settings.to_json(),
-            },
-            post_commithook_properties=_NO_HOOKS,
-            raise_if_key_not_exists=False,
-        )
-        actions = log.read_entry(Path(scratch), 0)
-    return [action for action in actions if "commitInfo" not in action]
+def _make(settings: Settings, address: str, options: Mapping[str, str]) -> None:
+    """Make an empty table."""
+    DeltaTable.create(
+        address,
+        union_schema(),
+        partition_by=[PARTITION],
+        configuration={
+            "delta.dataSkippingStatsColumns": "hour,sensor,proto,dst_port,input",
+            _SETTINGS_KEY: settings.to_json(),
+        },
+        storage_options=dict(options),
+        commit_properties=CommitProperties(max_commit_retries=0),
+        post_commithook_properties=NO_HOOKS,
+        raise_if_key_not_exists=False,
+    )
 
 
 def union_schema() -> pa.Schema:

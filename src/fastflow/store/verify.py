@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fastflow.schema import INPUTS
-from fastflow.store import log
-from fastflow.store.durable import hash_of, is_held
 from fastflow.store.parquet import conformed, reading
+from fastflow.store.place import Place, content_hash, is_ours
 from fastflow.store.query import Query
 from fastflow.store.table import KINDS, Table
-
-#: A data file's name: the hash of its inputs' ids, and the hash of its content.
-_NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet", re.ASCII)
 
 _COLUMNS = ["input", "supersedes", "path", "status", "counted"]
 
 
 @dataclass
 class Verdict:
-    """What was found in a store.
+    """What was found in a store. Names of files are relative to it.
 
     Attributes
     ----------
-    log : dict[pathlib.Path, str]
+    log : dict[str, str]
         Entries and checkpoints that are damaged, and how.
-    damaged, missing : list of pathlib.Path
+    damaged, missing : list of str
         Files of the newest version that are not as they were written, or not there.
-    foreign : list of pathlib.Path
+    foreign : list of str
         Files that are not fastflow's; they are left alone.
-    orphans : list of pathlib.Path
+    orphans : list of str
         What a run that died has left: nothing is wrong with it, the next reduce removes
         it.
     wrong : dict[str, str]
@@ -44,11 +39,11 @@ class Verdict:
         How many were checked.
     """
 
-    log: dict[Path, str] = field(default_factory=dict)
-    damaged: list[Path] = field(default_factory=list)
-    missing: list[Path] = field(default_factory=list)
-    foreign: list[Path] = field(default_factory=list)
-    orphans: list[Path] = field(default_factory=list)
+    log: dict[str, str] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
     wrong: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     files: int = 0
@@ -61,14 +56,14 @@ class Verdict:
 
 
 def verify(
-    root: Path, progress: Callable[[int, int], None] = lambda done, of: None
+    place: Place, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Verdict:
     """Read all of a store and compare it with what was committed.
 
     Parameters
     ----------
-    root : pathlib.Path
-        The store's directory.
+    place : Place
+        Where the store lies.
     progress : callable
         Called with the number of files done, and of all.
 
@@ -77,14 +72,10 @@ def verify(
     StoreError
         There is no store, or it cannot be read at all.
     """
-    verdict = Verdict()
-    for version, fault in log.faults(root).items():
-        verdict.log[log.entry_path(root, version)] = fault.text
-    for path in log.faulty_checkpoints(root):
-        verdict.log[path] = "not as it was written"
+    verdict = Verdict(log=place.log_faults())
     if verdict.log:
         return verdict  # which files belong to the store cannot be told
-    table = Table.open(root)
+    table = Table.open(place)
     good = _check_files(table, verdict, progress)
     _check_strays(table, verdict)
     _check_inputs(good, table.settings.sources, verdict)
@@ -95,37 +86,44 @@ def _check_files(
     table: Table, verdict: Verdict, progress: Callable[[int, int], None]
 ) -> dict[str, list[Path]]:
     """Compare each file with the hash in its name; return the good ones by kind."""
-    good: dict[str, list[Path]] = {}
+    good: dict[str, list[str]] = {}
     active = [(kind, path) for kind in KINDS for path in table.files(kind)]
     for number, (kind, name) in enumerate(active, start=1):
-        path = table.root / name
-        if not path.is_file():
-            verdict.missing.append(path)
-        elif not is_as_written(path):
-            verdict.damaged.append(path)
-        else:
-            good.setdefault(kind, []).append(path)
+        try:
+            if is_as_written(table.place, name):
+                good.setdefault(kind, []).append(name)
+            else:
+                verdict.damaged.append(name)
+        except FileNotFoundError:
+            verdict.missing.append(name)
         progress(number, len(active))
     verdict.files = len(active)
-    return good
+    return {kind: table.place.fetch(names) for kind, names in good.items()}
 
 
-def is_as_written(path: Path) -> bool:
-    """Return whether a data file's content is that of its name."""
-    name = _NAME.fullmatch(path.name)
+def is_as_written(place: Place, name: str) -> bool:
+    """Return whether a data file's content is that of its name.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    """
     try:
-        return name is not None and hash_of(path) == name[1]
+        return place.hash_of(name) == content_hash(name)
+    except FileNotFoundError:
+        raise
     except OSError:
         return False  # a disk that gives an error gives no content
 
 
 def _check_strays(table: Table, verdict: Verdict) -> None:
     """Tell what dead runs left from what is not fastflow's."""
-    for path in table.unnamed():
-        if not table.may_remove(path):
-            verdict.foreign.append(path)
-        elif not is_held(path):
-            verdict.orphans.append(path)
+    for name in table.unnamed():
+        if not is_ours(name):
+            verdict.foreign.append(name)
+        elif not table.place.is_held(name):
+            verdict.orphans.append(name)
 
 
 def _check_inputs(

@@ -1,0 +1,162 @@
+"""A store in a local directory: locks, fsync, and log entries of our own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from fastflow.errors import StoreError
+from fastflow.store import durable, log
+from fastflow.store.durable import NewFile, make_directory, os_errors, sync
+from fastflow.store.place import MakeTable
+
+
+class Local:
+    """A directory on a file system that has hard links and flock.
+
+    See `fastflow.store.place.Place` for what the methods do.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+        The directory; absolute.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __str__(self) -> str:
+        """Return the path."""
+        return str(self.root)
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Blame the disk."""
+        return os_errors(self.root)
+
+    def exists(self) -> bool:
+        """Ask deltalake."""
+        try:
+            return DeltaTable.is_deltatable(self.root)
+        except (DeltaError, OSError):
+            return False
+
+    def prepare(self) -> None:
+        """Set a torn newest entry aside."""
+        with self.errors():
+            log.set_torn_end_aside(self.root)
+
+    def create(self, make: MakeTable) -> None:
+        """Write the first entry, of what deltalake would write there."""
+        with tempfile.TemporaryDirectory() as scratch:
+            make(scratch, {})
+            first = log.read_entry(Path(scratch), 0)
+        actions = [action for action in first if "commitInfo" not in action]
+        with self.errors():
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(self.root)
+            with suppress(FileExistsError):
+                log.write_entry(self.root, 0, "CREATE TABLE", actions)
+
+    def open(self) -> DeltaTable:
+        """Open it, if all entries are whole."""
+        self._check_entries()
+        return DeltaTable(self.root)
+
+    def update(self, delta: DeltaTable) -> bool:
+        """Look for an entry that follows."""
+        # Entries are numbered without gaps. deltalake would list the whole log to find
+        # that there is no next one: 10 ms at 300 entries, and this is asked often.
+        if not log.entry_path(self.root, delta.version() + 1).exists():
+            return False
+        self._check_entries()
+        delta.update_incremental()
+        return True
+
+    def _check_entries(self) -> None:
+        """Refuse a log that deltalake would read in part, or not at all."""
+        since = log.newest_checkpoint(self.root) + 1
+        for version, fault in log.faults(self.root, since).items():
+            path = log.entry_path(self.root, version)
+            if fault.is_torn:
+                raise StoreError(
+                    f"{path}: an entry of the store's log is torn ({fault.text}): "
+                    "nobody was told that it was committed; the next `fastflow reduce` "
+                    f"into this store, or `fastflow store repair --store {self}`, sets "
+                    "it aside"
+                )
+            raise StoreError(
+                f"{path}: an entry of the store's log is damaged ({fault.text}); "
+                f"restore it from a copy, or run `fastflow store repair --store {self}`"
+            )
+
+    def commit(
+        self, delta: DeltaTable, operation: str, actions: Sequence[log.Action]
+    ) -> None:
+        """Write the entry that follows."""
+        try:
+            with self.errors():
+                log.write_entry(self.root, delta.version() + 1, operation, actions)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                raise error.__cause__ from None
+            raise
+
+    def checkpoint(self, delta: DeltaTable) -> None:
+        """Write a durable one."""
+        log.write_checkpoint(self.root, delta.version())
+
+    def log_faults(self) -> dict[str, str]:
+        """Read all of the log."""
+        faults = {
+            log.entry_path(self.root, version): fault.text
+            for version, fault in log.faults(self.root).items()
+        }
+        for path in log.faulty_checkpoints(self.root):
+            faults[path] = "not as it was written"
+        return {self._name(path): text for path, text in faults.items()}
+
+    def new_file(self, directory: str) -> NewFile:
+        """Make it under a hidden name, locked."""
+        make_directory(self.root / directory)
+        return NewFile(self.root / directory)
+
+    def fetch(self, names: Iterable[str]) -> list[Path]:
+        """Return where they lie."""
+        return [self.root / name for name in names]
+
+    def hash_of(self, name: str) -> str:
+        """Read the file."""
+        return durable.hash_of(self.root / name)
+
+    def found(self, directories: Iterable[str]) -> list[str]:
+        """List the directories."""
+        data = [path for name in directories for path in (self.root / name).glob("*")]
+        hidden = [*self.root.glob(".*.tmp"), *(self.root / log.LOG).glob(".*.tmp")]
+        return [self._name(path) for path in data + hidden]
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.root))
+
+    def is_held(self, name: str) -> bool:
+        """Return whether a process has locked it."""
+        return durable.is_held(self.root / name)
+
+    def remove_orphans(
+        self, names: Iterable[str], are_named: Callable[[], set[str]]
+    ) -> None:
+        """Remove what nobody has locked; what commits name is on disk before."""
+        for directory in (self.root.parent, self.root, self.root / log.LOG):
+            sync(directory)  # should who made a name have died before
+        self.discard(names, are_named)
+
+    def discard(self, names: Iterable[str], are_named: Callable[[], set[str]]) -> None:
+        """Remove them, unless a twin has committed or locked them."""
+        durable.remove_orphans(
+            [self.root / name for name in names],
+            lambda: {self.root / name for name in are_named()},
+        )

@@ -37,6 +37,7 @@ def reducing() -> None:
 def asking() -> None:
     store = ff.Store("counts/")
     assert_type(store, Store)
+    assert_type(store.url, str)
     assert_type(store.settings, Settings)
     assert_type(
         store.top("port", "2020-Q3", where={"country": "JP"}), list[dict[str, Any]]

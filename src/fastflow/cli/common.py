@@ -17,7 +17,7 @@ store_option = click.option(
     "store_url",
     required=True,
     metavar="URL",
-    help="The store: a directory.",
+    help="The store: a directory, or s3://bucket/prefix.",
 )
 filter_option = click.option(
     "--filter",

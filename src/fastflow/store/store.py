@@ -34,7 +34,7 @@ _EXPORT_MEMORY = "512MB"
 
 
 class Store:
-    """Counts, sources and inputs of many captures in one directory.
+    """Counts, sources and inputs of many captures in one directory or bucket.
 
     Several processes may read and publish at the same time; one object serves one
     thread.
@@ -42,7 +42,9 @@ class Store:
     Parameters
     ----------
     url : str or path
-        The store's directory.
+        The store's directory, or `s3://bucket/prefix`; the endpoint, the keys and the
+        region of a bucket are those of the environment (`AWS_ENDPOINT_URL`,
+        `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`).
     create : bool
         Make the store if there is none.
     settings : mapping or None
@@ -77,7 +79,7 @@ class Store:
 
     @property
     def url(self) -> str:
-        """Where the store lies."""
+        """Where the store lies: a path, or `s3://bucket/prefix`."""
         return str(self._table.place)
 
     @property
@@ -382,9 +384,15 @@ def _named_in(query: str) -> list[str]:
 def _place(url: str | os.PathLike[str]) -> Place:
     text = os.fspath(url)
     scheme, found, rest = text.partition("://")
+    if found and scheme == "s3":
+        # A store on a disk needs no client of S3.
+        from fastflow.store.objects import Objects
+
+        return Objects(text)
     if found and (scheme != "file" or not rest.startswith("/")):
         raise ConfigError(
-            f"{text}: a store is a local directory; {scheme}:// is not known"
+            f"{text}: a store is a local directory or s3://bucket/prefix; "
+            f"{scheme}:// is not known"
         )
     path = Path(rest if found else text).absolute()
     if unquote(str(path)) != str(path):

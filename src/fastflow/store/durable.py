@@ -23,6 +23,9 @@ from blake3 import blake3
 
 from fastflow.errors import StoreError
 
+#: Where damaged parts are kept. Readers of Delta Lake pass over such a name.
+_ASIDE = "_aside"
+
 #: Files that are locked at a time before they are removed.
 _SWEPT_FILES = 100
 
@@ -220,6 +223,20 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
+def set_aside(root: Path, path: Path) -> Path:
+    """Move a damaged file where no reader takes it for a part of the store; keep it."""
+    directory = root / _ASIDE
+    make_directory(directory)
+    aside, n = directory / path.name, 1
+    while aside.exists():
+        n += 1
+        aside = directory / f"{path.name}-{n}"
+    path.rename(aside)
+    sync(directory)
+    sync(path.parent)
+    return aside
+
+
 def hash_of(path: Path) -> str:
     """Return a hash of a file's bytes, which may be many more than memory holds."""
     digest = blake3()
@@ -236,6 +253,13 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_path(path: Path) -> None:
+    """Flush the names of a directory and of all that it lies in, whoever made them."""
+    for directory in (path, *path.parents):
+        with suppress(PermissionError):
+            sync(directory)
 
 
 def make_directory(path: Path) -> None:

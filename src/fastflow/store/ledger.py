@@ -111,7 +111,8 @@ class Ledger:
 
     def is_committed(self, input_id: str) -> bool:
         """Return whether an input's counts are in the store, or in those of another."""
-        return self.status(input_id) not in {None, "rejected"}
+        is_taken_in = self.status(input_id) not in {None, "rejected"}
+        return is_taken_in or input_id in self._superseded
 
     def find_file(
         self, path: str, size: int | None, mtime_ns: int | None
@@ -126,6 +127,12 @@ class Ledger:
         May be asked by any thread; `plan` asks again.
         """
         return [size_of(input_id) for input_id in self._alike(head)]
+
+    def alike(self) -> dict[str, str]:
+        """Return the live inputs that begin with the packet of another, and paths."""
+        groups = [self._alike(head) for head in self._by_head]
+        found = [one for group in groups if len(group) > 1 for one in group]
+        return {one: self._file_of[one][0] for one in found}
 
     def _alike(self, head: str | None) -> list[str]:
         alike = self._by_head.get(head or "", ())

@@ -23,10 +23,12 @@ from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.publish import write_batch
 from fastflow.store.query import Params, Query
+from fastflow.store.repair import Repair, repair
 from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
 from fastflow.store.shared import SharedReport, Sharing, export_shared
 from fastflow.store.table import KINDS, ConflictError, Table
+from fastflow.store.verify import Verdict, verify
 from fastflow.units import Period
 
 #: What an export takes in memory before it goes to disk: it may run beside others.
@@ -196,6 +198,32 @@ class Store:
             else:
                 return True
 
+    @staticmethod
+    def verify(
+        url: str | os.PathLike[str],
+        progress: Callable[[float], object] = lambda fraction: None,
+    ) -> Verdict:
+        """Read all of a store and compare it with what was committed.
+
+        Also where it is too damaged to be opened. `progress` is called with the
+        fraction that is done.
+        """
+        return verify(_local_path(url), progress)
+
+    @staticmethod
+    def repair(
+        url: str | os.PathLike[str],
+        progress: Callable[[float], object] = lambda fraction: None,
+    ) -> Repair:
+        """Set damaged parts of a store aside, and open the inputs again they held.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be written, or is too damaged.
+        """
+        return repair(_local_path(url), progress)
+
     def sql(
         self,
         query: str,
@@ -364,7 +392,11 @@ class Store:
         }
 
     def _refresh(self) -> None:
-        self._table.refresh()
+        if self._table.refresh():
+            with os_errors(self.path):
+                # Whoever committed may have died before it was on disk; what is said
+                # here to be known must be.
+                log.sync_names(self.path)
         self._ledger.refresh(self._table)
 
 

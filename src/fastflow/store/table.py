@@ -21,7 +21,7 @@ from deltalake.transaction import PostCommitHookProperties
 from fastflow.errors import StoreError
 from fastflow.schema import COUNTS, INPUTS, SOURCES
 from fastflow.store import log
-from fastflow.store.durable import make_directory, os_errors, remove_orphans, sync
+from fastflow.store.durable import os_errors, remove_orphans, sync, sync_path
 from fastflow.store.settings import Settings
 
 #: The tables of a store, by the value of the partition column.
@@ -138,8 +138,8 @@ class Table:
             The directory cannot be written.
         """
         with os_errors(root):
-            root.parent.mkdir(parents=True, exist_ok=True)
-            make_directory(root)
+            root.mkdir(parents=True, exist_ok=True)
+            sync_path(root)
             with suppress(FileExistsError):
                 log.write_entry(root, 0, "CREATE TABLE", _first_actions(settings))
         return cls.open(root)
@@ -149,12 +149,12 @@ class Table:
         """Number of the newest commit that this table shows."""
         return self._delta.version()
 
-    def refresh(self) -> None:
-        """Take in what other processes committed since."""
+    def refresh(self) -> bool:
+        """Take in what was committed since; return whether there was anything."""
         # Entries are numbered without gaps. deltalake would list the whole log to find
         # that there is no next one: 10 ms at 300 entries, and this is asked often.
         if not log.entry_path(self.root, self.version + 1).exists():
-            return
+            return False
         try:
             _check_entries(self.root)
             self._delta.update_incremental()
@@ -163,6 +163,7 @@ class Table:
                 f"{self.root}: cannot read the store ({_one_line(error)})"
             ) from error
         self._files = None
+        return True
 
     def files(
         self, kind: str, hours: tuple[datetime, datetime] | None = None
@@ -249,8 +250,10 @@ class Table:
         long ago that no reader can be at them.
         """
         with os_errors(self.root):
-            for directory in (self.root.parent, self.root, self.root / log.LOG):
-                sync(directory)  # should who made a name have died before
+            # Whoever made a name may have died before it was on disk.
+            sync(self.root.parent)
+            sync(self.root)
+            log.sync_names(self.root)
             orphans = [path for path in self.unnamed() if self.may_remove(path)]
             return remove_orphans(orphans, self._named)
 

@@ -61,7 +61,7 @@ class Verdict:
 
 
 def verify(
-    root: Path, progress: Callable[[int, int], None] = lambda done, of: None
+    root: Path, progress: Callable[[float], object] = lambda fraction: None
 ) -> Verdict:
     """Read all of a store and compare it with what was committed.
 
@@ -70,7 +70,7 @@ def verify(
     root : pathlib.Path
         The store's directory.
     progress : callable
-        Called with the number of files done, and of all.
+        Called with the fraction that is done.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def verify(
 
 
 def _check_files(
-    table: Table, verdict: Verdict, progress: Callable[[int, int], None]
+    table: Table, verdict: Verdict, progress: Callable[[float], object]
 ) -> dict[str, list[Path]]:
     """Compare each file with the hash in its name; return the good ones by kind."""
     good: dict[str, list[Path]] = {}
@@ -105,7 +105,7 @@ def _check_files(
             verdict.damaged.append(path)
         else:
             good.setdefault(kind, []).append(path)
-        progress(number, len(active))
+        progress(number / len(active))
     verdict.files = len(active)
     return good
 

@@ -123,10 +123,9 @@ def look(root: Path) -> View:
     tables: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
     for path, (kind, size) in sorted(active.items()):
         tables[kind].append(_read(root / path, size))
+    joined = {kind: _joined(tables[kind]) for kind in KINDS}
     return View(
-        root,
-        *(_joined(tables[kind]) for kind in KINDS),
-        {path: size for path, (_, size) in active.items()},
+        root, files={path: size for path, (_, size) in active.items()}, **joined
     )
 
 
@@ -145,7 +144,7 @@ def _active(root: Path) -> dict[str, tuple[str, int]]:
 
 
 def _replayed(entries: list[Path]) -> dict[str, tuple[str, int]]:
-    active = {}
+    active: dict[str, tuple[str, int]] = {}
     for entry in entries:
         actions = [json.loads(line) for line in entry.read_text().splitlines()]
         for action in actions:

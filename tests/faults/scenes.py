@@ -114,9 +114,10 @@ class Stage:
 
     def arguments(self, sandbox: Path) -> list[object]:
         """Return the arguments of the reduce."""
-        return self._arguments(self.scene.reduced, sandbox)
+        return self.arguments_for(self.scene.reduced, sandbox)
 
-    def _arguments(self, names: Sequence[str], sandbox: Path) -> list[object]:
+    def arguments_for(self, names: Sequence[str], sandbox: Path) -> list[object]:
+        """Return the arguments of a reduce of other captures."""
         paths = [self.captures / name for name in names]
         options = ["--store", self.store(sandbox), "--sensor", SENSOR, "--json"]
         return ["reduce", *paths, *options, "--geo", self.geo, "--workers", 2]
@@ -136,7 +137,7 @@ def make_stage(scene: Scene, server: Server, directory: Path, geo: Path) -> Stag
         (captures / name).write_bytes(make_capture(first, n_packets))
     stage = Stage(scene, captures, geo, before, {})
     if scene.committed:
-        ran = server.run(stage._arguments(scene.committed, before))
+        ran = server.run(stage.arguments_for(scene.committed, before))
         assert ran.code == 0, ran.err
         stage.known = frozenset(ran.acknowledged)
     straight = directory / "straight"

@@ -17,7 +17,17 @@ from faults import check
 from faults.cases import Aspect, Verdict, have_struck, report, strike
 from faults.runner import Ran, Server, Servers
 from faults.scenes import Stage
-from faults.shim import CHANGES, GROWTH, NEEDS_SHIM, WRITING, Kind, Mode, Plan, counted
+from faults.shim import (
+    CHANGES,
+    GROWTH,
+    NEEDS_SHIM,
+    WRITING,
+    Call,
+    Kind,
+    Mode,
+    Plan,
+    counted,
+)
 
 pytestmark = NEEDS_SHIM
 
@@ -49,6 +59,15 @@ FAULTS = {
 }
 
 
+def _is_worth_it(fault: Fault, call: Call, calls: list[Call]) -> bool:
+    """Return whether to strike at a call, rather than at one that is much like it."""
+    if call.kind is Kind.CLOSE:  # of what was written; nothing else can fail
+        return call.inode in {c.inode for c in calls if c.kind is Kind.WRITE}
+    if fault.mode is Mode.FAIL_FROM:  # what fails at a read fails at the next change
+        return call.kind in CHANGES
+    return True
+
+
 @pytest.fixture(scope="module")
 def struck(servers: Servers, stage: Callable[[str], Stage]) -> Verdicts:
     """Let each call of a scene fail in turn."""
@@ -60,9 +79,7 @@ def struck(servers: Servers, stage: Callable[[str], Stage]) -> Verdicts:
         plans = [
             Plan(fault.mode, number, fault.kinds, fault.error)
             for number, call in enumerate(calls, 1)
-            # What stays broken from a read on is much like what breaks at the change
-            # that follows.
-            if fault.mode is Mode.FAIL_ONCE or call.kind in CHANGES
+            if _is_worth_it(fault, call, found.calls)
         ]
         return servers.map(lambda server, plan: strike(server, found, plan), plans)
 

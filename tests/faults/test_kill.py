@@ -14,7 +14,7 @@ import pytest
 
 from faults import check
 from faults.cases import Aspect, Verdict, have_struck, report, sandbox, strike
-from faults.runner import Servers
+from faults.runner import Server, Servers
 from faults.scenes import Stage
 from faults.shim import NEEDS_SHIM, Kind, Mode, Plan, counted
 
@@ -54,7 +54,8 @@ def killed_at_random(servers: Servers, stage: Callable[[str], Stage]) -> Verdict
     @cache
     def made(scene: str) -> list[Verdict]:
         found = stage(scene)
-        cases, n = [], 0
+        cases: list[list[float]] = []
+        n = 0
         while n < N_KILLS * RANDOM_SCENES[scene]:
             chance = random.Random(len(cases))
             moments = [
@@ -94,6 +95,28 @@ def test_kill_at_any_moment(
     assert not problems, problems
 
 
+def test_files_of_a_commit_that_never_came_are_removed(
+    servers: Servers, stage: Callable[[str], Stage]
+) -> None:
+    """Killed just before its commit; then the captures come one at a time."""
+    found = stage("new")
+    links = frozenset({Kind.LINK})
+    plan = Plan(Mode.KILL_BEFORE, len(counted(found.calls, links)), links)
+
+    def work(server: Server, _: None) -> list[str]:
+        with sandbox() as below:
+            found.copy_to(below)
+            assert server.run(found.arguments(below), plan, below).code == -9
+            for name in found.scene.reduced:
+                ran = server.run(found.arguments_for([name], below))
+                assert ran.code == 0, ran.err
+            view = check.look(found.store(below))
+            assert check.difference(check.canonical(view), found.expected) is None
+            return check.leftovers(view)
+
+    assert servers.map(work, [None]) == [[]]
+
+
 @pytest.mark.parametrize("after_s", [0.2, 0.35, 0.5, 0.65])
 def test_kill_of_a_process_that_nobody_forked(
     stage: Callable[[str], Stage], after_s: float
@@ -102,8 +125,8 @@ def test_kill_of_a_process_that_nobody_forked(
     found = stage("more")
     with sandbox() as below:
         found.copy_to(below)
-        command = [sys.executable, "-m", "fastflow", *found.arguments(below)]
-        command = [str(word) for word in command]
+        arguments = [str(word) for word in found.arguments(below)]
+        command = [sys.executable, "-m", "fastflow", *arguments]
         begun = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         time.sleep(after_s)
         begun.kill()

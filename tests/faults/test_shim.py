@@ -100,7 +100,7 @@ def test_every_way_to_change_a_directory_is_seen(tmp_path: Path) -> None:
     root.mkdir()
     disk = power.Disk(root)
     environment = {**os.environ, "LD_PRELOAD": str(compile_shim(tmp_path))}
-    command = [sys.executable, "-c", CHANGER, root, log]
+    command = [sys.executable, "-c", CHANGER, str(root), str(log)]
     subprocess.run(command, env=environment, check=True)
     calls = read_log(log)
     for call in calls:

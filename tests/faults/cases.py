@@ -93,7 +93,8 @@ def strike(
         moments = ", ".join(f"{1000 * s:.1f}" for s in kill_after_s)
         verdict = Verdict(f"killed after {moments} ms" if moments else str(plan))
         acknowledged = set(stage.known)
-        for limit in kill_after_s or [None]:
+        limits: Sequence[float | None] = kill_after_s or (None,)
+        for limit in limits:
             ran = server.run(stage.arguments(below), plan, below, limit)
             acknowledged |= set(ran.acknowledged)
             judge(ran, plan, stage, below, acknowledged, verdict)

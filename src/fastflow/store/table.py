@@ -110,7 +110,7 @@ class Table:
             ) from error
         except (DeltaError, OSError) as error:
             raise StoreError(
-                f"{root}: cannot open the store ({_one_line(error)})"
+                f"{root}: cannot open the store ({_one_line(error)}); {_CHECK}"
             ) from error
         text = delta.metadata().configuration.get(_SETTINGS_KEY)
         if text is None:
@@ -160,7 +160,7 @@ class Table:
             self._delta.update_incremental()
         except (DeltaError, OSError) as error:
             raise StoreError(
-                f"{self.root}: cannot read the store ({_one_line(error)})"
+                f"{self.root}: cannot read the store ({_one_line(error)}); {_CHECK}"
             ) from error
         self._files = None
         return True
@@ -290,14 +290,20 @@ class Table:
 
     def _replaced(self, hours: int) -> list[str]:
         """Return the files that were taken out of the table so many hours ago."""
-        return self._delta.vacuum(
-            retention_hours=hours, dry_run=True, enforce_retention_duration=False
-        )
+        try:
+            return self._delta.vacuum(
+                retention_hours=hours, dry_run=True, enforce_retention_duration=False
+            )
+        except DeltaError as error:
+            raise StoreError(
+                f"{self.root}: cannot read the store ({_one_line(error)}); {_CHECK}"
+            ) from error
 
 
 _OUR_NAMES = re.compile(
     r"\.[0-9a-f]{16}\.tmp|[0-9a-f]{32}-[0-9a-f]{16}\.parquet", re.ASCII
 )
+_CHECK = "check permissions and the disk, then run `fastflow store verify`"
 _ID_RANGE = ("path", "min.input", "max.input")
 
 

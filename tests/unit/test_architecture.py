@@ -18,7 +18,8 @@ PACKAGE = Path(fastflow.__file__).parent
 #: own package. Packages stand for all of their modules.
 LAYERS = (
     ("_version", "errors", "addresses", "native_types", "phases"),
-    ("units", "names", "data"),
+    ("zones", "names", "data"),
+    ("units",),
     ("schema", "arena", "filter_text"),
     ("filters",),
     ("sources",),

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
+from fastflow.complete_file import complete_file
 from fastflow.errors import ConfigError
 from fastflow.packet_text import json_lines, text_columns
 
@@ -156,15 +157,5 @@ def open_writer(
             yield writer
         sys.stdout.buffer.flush()
         return
-    path = Path(output)
-    hidden = path.with_name(f".{path.name}.tmp")
-    try:
-        file = hidden.open("wb")
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
-    try:
-        with file, opener(file, schema) as writer:
-            yield writer
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with complete_file(output) as file, opener(file, schema) as writer:
+        yield writer

@@ -78,6 +78,11 @@ class Period:
         offsets(zone, start, end)  # raises where a day has no whole hours
         return cls(text, kind, start, end, zone)
 
+    @property
+    def hours(self) -> tuple[datetime, datetime]:
+        """Start and end."""
+        return self.start, self.end
+
     def previous(self) -> Period:
         """Return the period of the same kind just before this one.
 

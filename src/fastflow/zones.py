@@ -14,6 +14,7 @@ from fastflow.errors import ConfigError
 
 HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_zone(name: str) -> tzinfo:
@@ -32,6 +33,22 @@ def time_zone(name: str) -> tzinfo:
         raise ConfigError(
             f"{name!r} is no time zone; write an IANA name such as Asia/Tokyo, or UTC"
         ) from error
+
+
+def hour_number(moment: datetime) -> int:
+    """Return the whole hours from 1970 UTC to a moment."""
+    return (moment - _EPOCH) // HOUR
+
+
+def hour_at(number: int) -> datetime:
+    """Return the beginning of an hour, in UTC, from its `hour_number`."""
+    return _EPOCH + number * HOUR
+
+
+def iso_local(moment: datetime, zone: tzinfo) -> str:
+    """Return a moment in ISO 8601 as a clock of the zone shows it; `Z` for UTC."""
+    text = moment.astimezone(zone).isoformat()
+    return text.replace("+00:00", "Z") if zone is UTC else text
 
 
 def start_of_day(day: date, zone: tzinfo) -> datetime:

@@ -1,22 +1,29 @@
 """`top` agrees with a slow counter in plain Python, whatever is asked."""
 
 from collections import defaultdict
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fastflow.addresses import to_text
-from fastflow.analysis.rank import RANKINGS, top
-from fastflow.cli.top import RANKINGS as CLI_RANKINGS
+from fastflow.analysis.keys import KEYS
+from fastflow.cli.question import KEYS as CLI_KEYS
 from fastflow.errors import ConfigError
 from fastflow.names import country_name, service_name
 from fastflow.store import Store
-from fastflow.units import Period
 from reduced import at, reduced, source_row
 
 PROTOCOLS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
-DAY, DAY_BEFORE = "2020-08-27", "2020-08-26"
+DAY = "2020-08-27"
+#: Periods, and the one before each.
+BEFORE = {
+    DAY: "2020-08-26",
+    "2020-08": "2020-07",
+    "2020-08-27..2020-08-27": "2020-08-26..2020-08-26",
+}
 
 
 def key_of(by: str, row: dict) -> str | None:
@@ -26,6 +33,8 @@ def key_of(by: str, row: dict) -> str | None:
         return f"{row['dst_port']}/{proto}" if known else None
     if by == "source":
         return to_text(row["src"], row["ip_version"])
+    if by == "window":
+        return row["signature"] and row["signature"].partition(":")[0]
     return row[by]
 
 
@@ -64,16 +73,25 @@ def slow_ranks(rows: list[dict], by: str, n: int) -> list[dict]:
     ]
 
 
-def slow_top(rows, by, period, where, n) -> list[dict]:
+def value_of(column: str, row: dict) -> str | int | None:
+    return key_of("window", row) if column == "window" else row[column]
+
+
+def lies_in(period: str, hour: datetime, tz: str) -> bool:
+    day = f"{hour.astimezone(ZoneInfo(tz)):%Y-%m-%d}"
+    first, _, last = period.partition("..")
+    return first <= day <= last if last else day.startswith(period)
+
+
+def slow_top(rows, by, period, where, n, tz="UTC") -> list[dict]:
     rows = [source_row(**row) for row in rows]
     for column, value in where.items():
         wanted = None if value == "null" else value
-        rows = [row for row in rows if row[column] == wanted]
+        rows = [row for row in rows if value_of(column, row) == wanted]
     before = []
     if period is not None:
-        now, then = Period.parse(period), Period.parse(period).previous()
-        before = [row for row in rows if then.start <= row["hour"] < then.end]
-        rows = [row for row in rows if now.start <= row["hour"] < now.end]
+        before = [row for row in rows if lies_in(BEFORE[period], row["hour"], tz)]
+        rows = [row for row in rows if lies_in(period, row["hour"], tz)]
     previous = {row["key"]: row["rank"] for row in slow_ranks(before, by, 10)}
     return [
         row | {"previous_rank": previous.get(row["key"])}
@@ -108,6 +126,7 @@ WHERE = st.dictionaries(
         {"dst_port": 445},
         {"icmp_type": 8},
         {"sensor": "a", "tool": "zmap"},
+        {"window": "8192"},
         {"signature": "é:::"},
     ]
 )
@@ -121,20 +140,24 @@ WHERE = st.dictionaries(
 @given(
     st.lists(st.lists(ROW, max_size=30), min_size=1, max_size=3),
     WHERE,
-    st.sampled_from([None, DAY, "2020-08", "2020-08-27..2020-08-27"]),
+    st.sampled_from([None, *BEFORE]),
     st.integers(1, 40),
+    st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"]),
 )
-@example([[{}], [{"hour": at(24)}]], {}, DAY, 10)
-def test_top_agrees_with_the_slow_counter(tmp_path_factory, inputs, where, period, n):
+@example([[{}], [{"hour": at(24)}]], {}, DAY, 10, "UTC")
+def test_top_agrees_with_the_slow_counter(
+    tmp_path_factory, inputs, where, period, n, tz
+):
     store = Store(tmp_path_factory.mktemp("store"), create=True)
     store.publish([reduced(f"i{k}", rows) for k, rows in enumerate(inputs)])
     rows = [row for rows in inputs for row in rows]
-    for by in RANKINGS:
-        assert top(store, by, period, where, n) == slow_top(rows, by, period, where, n)
+    for by in KEYS:
+        fast = store.top(by, period, where, n, tz=tz)
+        assert fast == slow_top(rows, by, period, where, n, tz)
 
 
-def test_the_command_offers_every_ranking():
-    assert tuple(RANKINGS) == CLI_RANKINGS
+def test_the_command_offers_every_key():
+    assert tuple(KEYS) == CLI_KEYS
 
 
 @pytest.fixture
@@ -216,7 +239,7 @@ def test_store_without_sources(tmp_path):
 
 def test_empty_store(tmp_path):
     store = Store(tmp_path, create=True)
-    for by in RANKINGS:
+    for by in KEYS:
         assert store.top(by) == store.top(by, "2020-Q3") == []
 
 

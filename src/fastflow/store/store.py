@@ -181,16 +181,46 @@ class Store:
         period: str | Period | None = None,
         where: Mapping[str, Any] | None = None,
         n: int = 10,
+        *,
+        per_address: bool = False,
+        **selection: Any,
     ) -> list[dict[str, Any]]:
         """Rank ports, countries, signatures, tools, sources or sensors.
 
-        See `fastflow.analysis.rank.top`.
+        See `fastflow.analysis.rank.top`, and for `tz`, `sensors` and `sensors_file`
+        `fastflow.analysis.selection.Selection`.
         """
         # Analysis stands above the store; only this convenience looks up to it, so the
         # import waits until it is asked for.
         from fastflow.analysis.rank import top
+        from fastflow.analysis.selection import Selection
 
-        return top(self, by, period, where, n)
+        chosen = Selection(self, period, where, **selection)
+        return top(chosen, by, n, per_address)
+
+    def trend(
+        self,
+        by: str,
+        period: str | Period | None = None,
+        where: Mapping[str, Any] | None = None,
+        n: int = 5,
+        *,
+        every: str = "day",
+        measure: str = "packets",
+        others: bool = False,
+        per_address: bool = False,
+        **selection: Any,
+    ) -> pa.Table:
+        """Return the course over time of the first keys of a ranking.
+
+        See `fastflow.analysis.trend.trend`, and for `tz`, `sensors` and `sensors_file`
+        `fastflow.analysis.selection.Selection`.
+        """
+        from fastflow.analysis.selection import Selection
+        from fastflow.analysis.trend import Options, trend
+
+        options = Options(every, measure, n, others, per_address)
+        return trend(Selection(self, period, where, **selection), by, options)
 
     def _refresh(self) -> None:
         self._table.refresh()

@@ -1,0 +1,34 @@
+"""Files that are there when they are complete, and not before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from fastflow.errors import ConfigError
+
+
+@contextmanager
+def complete_file(output: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Write a file under a hidden name, which it leaves when all went well.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be made.
+    """
+    path = Path(output)
+    hidden = path.with_name(f".{path.name}.tmp")
+    try:
+        file = hidden.open("wb")
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+        hidden.replace(path)
+    finally:
+        hidden.unlink(missing_ok=True)

@@ -1,14 +1,29 @@
-"""Files that are there when they are complete, and not before."""
+"""Files by their endings, which are there when they are complete, and not before."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from fastflow.errors import ConfigError
+
+
+def format_by_ending(output: str, formats: Sequence[str]) -> str:
+    """Return the format that a file's name ends with.
+
+    Raises
+    ------
+    ConfigError
+        It is none of these.
+    """
+    ending = Path(output).suffix.lstrip(".").lower()
+    if ending not in formats:
+        names = ", ".join(f".{name}" for name in formats)
+        raise ConfigError(f"{output}: no format has this ending; there are {names}")
+    return ending
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import io
 import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import pyarrow as pa
@@ -37,7 +36,7 @@ def json_rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def flat_rows(table: pa.Table) -> list[list[Any]]:
-    """Return the rows as lists of values; what is nested is JSON text."""
+    """Return the rows as lists; what is nested, true or false is JSON text."""
     return [[_flat(value) for value in row] for row in _rows(table)]
 
 
@@ -48,21 +47,16 @@ def write_csv(table: pa.Table, file: TextIO) -> None:
     writer.writerows(flat_rows(table))
 
 
-def write_table(table: pa.Table, output: str) -> None:
-    """Write a file, whose ending says the format.
+def write_table(table: pa.Table, file_format: str, output: str) -> None:
+    """Write a file in one of FORMATS.
 
     Raises
     ------
     ConfigError
-        The ending is of no known format, or the file cannot be made.
+        The file cannot be made.
     """
-    ending = Path(output).suffix.lstrip(".").lower()
-    if ending not in FORMATS:
-        raise ConfigError(
-            f"{output}: no format has this ending; name the file .{', .'.join(FORMATS)}"
-        )
     with complete_file(output) as file:
-        _write(table, ending, file)
+        _write(table, file_format, file)
 
 
 def _write(table: pa.Table, file_format: str, file: BinaryIO) -> None:
@@ -127,6 +121,6 @@ def _time(value: Any, kind: pa.TimestampType) -> str:
 
 
 def _flat(value: Any) -> Any:
-    """Return nested values as JSON text, for a cell of a table."""
-    nested = isinstance(value, dict | list)
-    return json.dumps(value, ensure_ascii=False) if nested else value
+    """Return what is nested, true or false as JSON text, for a cell of a table."""
+    is_json = isinstance(value, dict | list | bool)
+    return json.dumps(value, ensure_ascii=False) if is_json else value

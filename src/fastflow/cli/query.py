@@ -39,12 +39,14 @@ def command(
     where dst_port = 445 group by all order by 2 desc limit 20"
     """  # noqa: D301
     one_of({"--json": as_json, "--csv": as_csv, "-o": output})
+    from fastflow.complete_file import format_by_ending
     from fastflow.store import Store
-    from fastflow.tables import flat_rows, json_rows, write_csv, write_table
+    from fastflow.tables import FORMATS, flat_rows, json_rows, write_csv, write_table
 
+    file_format = format_by_ending(output, FORMATS) if output else ""
     table = Store(store_url).sql(sys.stdin.read() if sql == "-" else sql)
     if output:
-        write_table(table, output)
+        write_table(table, file_format, output)
     elif as_json:
         print_json(json_rows(table))
     elif as_csv:

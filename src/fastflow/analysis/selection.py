@@ -179,7 +179,8 @@ class Selection:
         """Return what has to be said beside an answer: gaps, and sensors not known."""
         if self.network is None:
             return []
-        return [line for line in (self._missing(), *self._strangers()) if line]
+        missing = self._missing()
+        return [*([missing] if missing else []), *self.strangers()]
 
     def _missing(self) -> str | None:
         """Return the line that tells of gaps."""
@@ -211,10 +212,14 @@ class Selection:
             iso_local(hour_at(number), self.zone) for number in (first, after)
         )
 
-    def _strangers(self) -> list[str]:
-        """Return lines that tell of sensors that only one side knows."""
+    def strangers(self) -> list[str]:
+        """Return lines that tell of sensors of which only one side knows."""
         if self.network is None:
-            return []
+            return [
+                "gaps, and rates per address, are not known: no "
+                f"{self.store.path / FILE_NAME}; make it with a line for each sensor: "
+                f"{EXAMPLE}"
+            ]
         stored, known = set(self.stored_sensors), set(self.network.sensors)
         selected = set(self.sensor_names)
         lines = [

@@ -37,12 +37,15 @@ class Key:
         What people call the key of a row, or None.
     only : str
         SQL condition on the columns of rows that have a key.
+    derived_from : str or None
+        The stored column that the key is a part of.
     """
 
     columns: Mapping[str, str]
     text: Callable[[pa.Table], pa.Array]
     name: Callable[[_Row], str | None] = lambda row: None
     only: str = "true"
+    derived_from: str | None = None
 
     @property
     def select(self) -> str:
@@ -111,13 +114,9 @@ def _source_text(rows: pa.Table) -> pa.Array:
     )
 
 
-def _plain(
-    column: str, sql: str = "", name: Callable[[_Row], str | None] = lambda row: None
-) -> Key:
+def _plain(column: str, name: Callable[[_Row], str | None] = lambda row: None) -> Key:
     """Return the key that is the text of one column."""
-    return Key(
-        {column: sql or column}, lambda rows: rows[column].combine_chunks(), name
-    )
+    return Key({column: column}, lambda rows: rows[column].combine_chunks(), name)
 
 
 _PROTOCOL_LIST = ", ".join(str(number) for number in PORT_PROTOCOLS)
@@ -130,9 +129,13 @@ KEYS = {
         _port_name,
         f"proto in ({_PROTOCOL_LIST})",
     ),
-    "country": _plain("country", name=_country_name),
+    "country": _plain("country", _country_name),
     "signature": _plain("signature"),
-    "window": _plain("tcp_window", WINDOW),
+    "window": Key(
+        {"tcp_window": WINDOW},
+        lambda rows: rows["tcp_window"].combine_chunks(),
+        derived_from="signature",
+    ),
     "tool": _plain("tool"),
     "traffic": _plain("traffic"),
     "source": Key(

@@ -19,6 +19,9 @@ Params = Sequence[Any] | Mapping[str, Any]
 
 #: Columns that a view shows under another name.
 _RENAMED = {"inputs": {"input": "id"}}
+#: A question takes some more than this, and goes to disk for the rest; it is seldom
+#: slower. `set memory_limit = '8GB'; select ...` asks with another one.
+_MEMORY = "1500MB"
 _HUGEINT = pa.decimal128(38, 0)
 
 
@@ -34,6 +37,7 @@ class Query:
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,
                 "temp_directory": str(spill),
+                "memory_limit": _MEMORY,
             }
         )
         self._connection.execute("SET TimeZone = 'UTC'")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastflow.analysis.coverage import cover, spans
-from fastflow.analysis.network import gaps, sensors
+from fastflow.analysis.network import gaps, remarks, sensors, strangers
 from fastflow.analysis.selection import Selection
 from fastflow.analysis.sensors import EXAMPLE, Network, OnAir, Sensor
 from fastflow.errors import ConfigError
@@ -109,6 +109,10 @@ def test_the_example_is_a_file(tmp_path):
         ),
         (
             "[a]\ncountry = 'JP'\naddresses = true\non_air = [{ from = 2020-01-01 }]",
+            "addresses: write",
+        ),
+        (
+            "[a]\ncountry='JP'\non_air = [{ from = 2020-01-01, addresses = 10e30 }]",
             "addresses: write",
         ),
         *[
@@ -275,8 +279,8 @@ def test_an_input_that_is_damaged_covers_what_was_read(tmp_path):
 def test_without_the_file_everything_else_works(store):
     (store.path / "sensors.toml").unlink()
     selection = Selection(store)
-    assert selection.remarks() == []
-    assert "make it with a line" in selection.strangers()[0]
+    assert remarks(selection) == []
+    assert "make it with a line" in strangers(selection)[0]
     assert [row["gap_hours"] for row in sensors(selection)] == [None, None]
     assert [row["hours_covered"] for row in sensors(selection)] == [24, 22]
     assert store.trend("port")["gap"].to_pylist() == [None]
@@ -330,15 +334,18 @@ def test_sensors_that_one_side_does_not_know_are_named(store):
     text = SENSORS.replace('["lab.7"]', "[paris]")
     (store.path / "sensors.toml").write_text(text)
     selection = Selection(store, "2020-08-26")
-    missing, unknown, silent = selection.remarks()
+    missing, unknown, silent = remarks(selection)
     assert "paris has no data for 24 of 24 hours, tokyo-1 has no" in missing
     assert unknown.endswith("does not name sensor lab.7 of the store")
-    assert silent.endswith("names sensor paris, of which the store has no input")
-    assert Selection(store, "2020-08-26", sensors=["tokyo-1"]).remarks() == [
+    assert silent.endswith("the store has no input of sensor paris")
+    assert remarks(Selection(store, "2020-08-26", sensors=["tokyo-1"])) == [
         "sensor tokyo-1 has no data for 2 of 24 hours: "
         "2020-08-26T03:00:00Z..2020-08-26T05:00:00Z; "
         "`fastflow sensors --gaps` lists them"
     ]
+    course = store.trend("sensor", "2020-08-26")
+    assert course["key"].to_pylist() == ["tokyo-1", "lab.7"]
+    assert course["gap"].to_pylist() == [True, None]
     with pytest.raises(ConfigError, match=r"does not name sensor lab\.7: its"):
         store.top("port", per_address=True)
 
@@ -353,3 +360,18 @@ def test_hours_to_come_are_no_gap(tmp_path):
     (row,) = sensors(Selection(store, period))
     assert row["hours_on_air"] == before.hour + 1
     assert row["gap_hours"] == before.hour
+
+
+def test_an_empty_store_has_no_gaps_and_no_rates(tmp_path):
+    store = Store(tmp_path, create=True)
+    (tmp_path / "sensors.toml").write_text(EXAMPLE)
+    assert store.top("port", per_address=True) == []
+    assert store.trend("port", per_address=True).num_rows == 0
+    selection = Selection(store)
+    assert gaps(selection) == []
+    (remark,) = remarks(selection)
+    assert remark.endswith("the store has no input of sensor tokyo-1")
+    (row,) = sensors(selection)
+    assert (row["hours_on_air"], row["packets"]) == (0, 0)
+    (gap,) = gaps(Selection(store, "2020-08-26"))
+    assert gap["hours"] == 24

@@ -48,6 +48,8 @@ def top(
         not known how many addresses the sensors have.
     """
     ranking = Ranking(selection, by)
+    if per_address:
+        selection.check_addresses()
     first = ranking.first(selection.period_hours, n)
     sources = ranking.distinct_sources(first)
     period = selection.period
@@ -70,10 +72,9 @@ def top(
 
 
 def _add_rates(rows: list[dict[str, Any]], selection: Selection, by: str) -> None:
-    coverage = selection.need_address_days()
     for row in rows:
         sensors = [row["key"]] if by == "sensor" else None
-        (days,) = coverage.address_days(sensors=sensors).tolist()
+        (days,) = selection.coverage.address_days(sensors=sensors).tolist()
         row["per_address_day"] = row["packets"] / days if days else None
 
 

@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from fastflow.analysis.coverage import INPUT_HOURS, Coverage, cover, spans
+from fastflow.analysis.coverage import INPUT_HOURS, Coverage, cover
 from fastflow.analysis.sensors import EXAMPLE, FILE_NAME, Network, chosen
 from fastflow.analysis.where import Conditions, Hours
-from fastflow.errors import ConfigError, InternalError
+from fastflow.errors import ConfigError
 from fastflow.units import Period
-from fastflow.zones import HOUR, hour_at, hour_number, iso_local, time_zone
+from fastflow.zones import HOUR, hour_number, time_zone
 
 if TYPE_CHECKING:
     from fastflow.store import Store
-
-#: So many sensors, or times, are named in a line that tells of gaps.
-_NAMED = 3
 
 
 class Selection:
@@ -124,10 +121,8 @@ class Selection:
         """The sensors that are selected, of the store and of the network, sorted."""
         names = set(self._chosen)
         if self._wanted is None:
-            names = {
-                *self.stored_sensors,
-                *(self.network.sensors if self.network else ()),
-            }
+            known = self.network.sensors if self.network else ()
+            names = {*self.stored_sensors, *known}
         if "sensor" in self._where:
             names &= {self._where["sensor"]}
         return sorted(names)
@@ -148,22 +143,14 @@ class Selection:
         return None if row["a"] is None else (row["a"], row["b"] + HOUR)
 
     @cached_property
-    def coverage(self) -> Coverage | None:
-        """Which hours of the selected sensors the store covers; None: it has none."""
-        if self.hours is None:
-            return None
-        start, end = map(hour_number, self.hours)
+    def coverage(self) -> Coverage:
+        """Which hours of the selected sensors the store covers; of `hours`, if any."""
+        start, end = map(hour_number, self.hours) if self.hours else (0, 0)
         inputs = self.ask(INPUT_HOURS)
         return cover(inputs, self.network, self.sensor_names, start, end)
 
-    def need_address_days(self) -> Coverage:
-        """Return the coverage of a selection with hours, for rates per address.
-
-        Raises
-        ------
-        ConfigError
-            It is not known of each selected sensor how many addresses it had.
-        """
+    def check_addresses(self) -> None:
+        """Raise ConfigError where a selected sensor's addresses are not known."""
         network = self.need_network("a rate per address needs")
         unknown = [name for name in self.sensor_names if name not in network.sensors]
         if unknown:
@@ -171,68 +158,3 @@ class Selection:
                 f"{network.path} does not name sensor {', '.join(unknown)}: its "
                 "addresses are not known; add it, or choose others by --sensors"
             )
-        if self.coverage is None:
-            raise InternalError("rates are for what was found in some hour")
-        return self.coverage
-
-    def remarks(self) -> list[str]:
-        """Return what has to be said beside an answer: gaps, and sensors not known."""
-        if self.network is None:
-            return []
-        missing = self._missing()
-        return [*([missing] if missing else []), *self.strangers()]
-
-    def _missing(self) -> str | None:
-        """Return the line that tells of gaps."""
-        if self.coverage is None:
-            return None
-        gaps = {
-            name: hours
-            for name, hours in self.coverage.sensors.items()
-            if hours.is_gap.any()
-        }
-        told = [
-            f"{name} has no data for {hours.is_gap.sum():,} of "
-            f"{hours.is_on_air.sum():,} hours"
-            for name, hours in list(gaps.items())[:_NAMED]
-        ]
-        if len(gaps) == 1:
-            (hours,) = gaps.values()
-            runs = list(spans(hours.is_gap, self.coverage.start))
-            times = [self._span_text(*run) for run in runs[:_NAMED]]
-            told[0] += f": {_listed(times, len(runs))}"
-        if not told:
-            return None
-        return (
-            f"sensor {_listed(told, len(gaps))}; `fastflow sensors --gaps` lists them"
-        )
-
-    def _span_text(self, first: int, after: int) -> str:
-        return "..".join(
-            iso_local(hour_at(number), self.zone) for number in (first, after)
-        )
-
-    def strangers(self) -> list[str]:
-        """Return lines that tell of sensors of which only one side knows."""
-        if self.network is None:
-            return [
-                "gaps, and rates per address, are not known: no "
-                f"{self.store.path / FILE_NAME}; make it with a line for each sensor: "
-                f"{EXAMPLE}"
-            ]
-        stored, known = set(self.stored_sensors), set(self.network.sensors)
-        selected = set(self.sensor_names)
-        lines = [
-            (selected & stored - known, "does not name {} of the store"),
-            (selected & known - stored, "names {}, of which the store has no input"),
-        ]
-        return [
-            f"{self.network.path}: {text.format('sensor ' + ', '.join(sorted(names)))}"
-            for names, text in lines
-            if names
-        ]
-
-
-def _listed(texts: Sequence[str], n_all: int) -> str:
-    rest = n_all - len(texts)
-    return ", ".join(texts) + (f" and {rest:,} more" if rest else "")

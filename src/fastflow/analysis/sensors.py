@@ -25,6 +25,8 @@ EXAMPLE = (
 )
 
 _FOREVER = 1 << 62
+#: More would not add up in 64 bits.
+_MOST_ADDRESSES = 1 << 40
 _COUNTRY = re.compile("[A-Z]{2}", re.ASCII)
 
 
@@ -180,7 +182,7 @@ def _on_air(span: Any, addresses: Any) -> OnAir:
             "on_air: until is the first moment off the air; it must be after from"
         )
     addresses = span.get("addresses", addresses)
-    if type(addresses) is not int or addresses < 1:
+    if type(addresses) is not int or not 1 <= addresses <= _MOST_ADDRESSES:
         raise _WrongError("addresses: write how many there are, as in addresses = 16")
     return OnAir(start, end, addresses)
 

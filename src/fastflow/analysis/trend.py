@@ -103,6 +103,8 @@ class _Course:
         self._ranking = Ranking(selection, by)
         if options.measure == "sources":
             self._check_sources()
+        if options.per_address:
+            selection.check_addresses()
 
     def _check_sources(self) -> None:
         store = self._selection.store
@@ -196,7 +198,7 @@ class _Course:
         self, starts: Sequence[datetime], keys: Sequence[str], values: _Numbers
     ) -> pa.Array:
         """Return packets per sensor address and day; null where nobody listened."""
-        coverage = self._selection.need_address_days()
+        coverage = self._selection.coverage
         hours = [hour_number(start) for start in starts]
         days = self._by_key(keys, lambda names: coverage.address_days(hours, names))
         rates = np.divide(values, days, where=days > 0, out=np.zeros(values.shape))
@@ -204,12 +206,17 @@ class _Course:
 
     def _gaps(self, starts: Sequence[datetime], keys: Sequence[str]) -> pa.Array:
         """Return whether hours are missing; null where nobody can know."""
-        coverage = self._selection.coverage
-        if self._selection.network is None or coverage is None:
+        network = self._selection.network
+        if network is None:
             return pa.nulls(len(starts) * len(keys), pa.bool_())
+        coverage = self._selection.coverage
         hours = [hour_number(start) for start in starts]
         gaps = self._by_key(keys, lambda names: coverage.gaps(hours, names))
-        return pa.array(gaps.ravel())
+        is_unknown = [
+            self._by == "sensor" and key not in (OTHERS, *network.sensors)
+            for key in keys
+        ]
+        return pa.array(gaps.ravel(), mask=np.tile(is_unknown, len(starts)))
 
     def _by_key(self, keys: Sequence[str], of: _OfSensors) -> npt.NDArray[Any]:
         """Return something of each key's sensors, steps by keys.

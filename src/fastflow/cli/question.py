@@ -124,5 +124,7 @@ def selection(
 
 def echo_remarks(selected: Selection) -> None:
     """Say on stderr which hours are missing from an answer."""
-    for line in selected.remarks():
+    from fastflow.analysis.network import remarks
+
+    for line in remarks(selected):
         echo_error(line)

@@ -32,11 +32,11 @@ def command(only_gaps: bool, as_json: bool, **selected: Any) -> None:
     Days are those of UTC, until is the first moment off the air, and addresses are
     those of the sensor, unless a time on the air says otherwise.
     """  # noqa: D301
-    from fastflow.analysis.network import gaps, sensors
+    from fastflow.analysis.network import gaps, sensors, strangers
 
     chosen = selection(**selected)
     rows = gaps(chosen) if only_gaps else sensors(chosen)
-    for line in chosen.strangers():
+    for line in strangers(chosen):
         echo_error(line)
     if as_json:
         print_json(rows)

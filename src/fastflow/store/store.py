@@ -182,12 +182,14 @@ class Store:
         where: Mapping[str, Any] | None = None,
         n: int = 10,
         *,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
         per_address: bool = False,
-        **selection: Any,
     ) -> list[dict[str, Any]]:
-        """Rank ports, countries, signatures, tools, sources or sensors.
+        """Rank ports, countries, signatures, windows, tools, sources or sensors.
 
-        See `fastflow.analysis.rank.top`, and for `tz`, `sensors` and `sensors_file`
+        See `fastflow.analysis.rank.top`, and for what is looked at
         `fastflow.analysis.selection.Selection`.
         """
         # Analysis stands above the store; only this convenience looks up to it, so the
@@ -195,8 +197,10 @@ class Store:
         from fastflow.analysis.rank import top
         from fastflow.analysis.selection import Selection
 
-        chosen = Selection(self, period, where, **selection)
-        return top(chosen, by, n, per_address)
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return top(selection, by, n, per_address)
 
     def trend(
         self,
@@ -208,19 +212,23 @@ class Store:
         every: str = "day",
         measure: str = "packets",
         others: bool = False,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
         per_address: bool = False,
-        **selection: Any,
     ) -> pa.Table:
         """Return the course over time of the first keys of a ranking.
 
-        See `fastflow.analysis.trend.trend`, and for `tz`, `sensors` and `sensors_file`
+        See `fastflow.analysis.trend.trend`, and for what is looked at
         `fastflow.analysis.selection.Selection`.
         """
         from fastflow.analysis.selection import Selection
         from fastflow.analysis.trend import Options, trend
 
-        options = Options(every, measure, n, others, per_address)
-        return trend(Selection(self, period, where, **selection), by, options)
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return trend(selection, by, Options(every, measure, n, others, per_address))
 
     def _refresh(self) -> None:
         self._table.refresh()

@@ -41,6 +41,11 @@ def asking() -> None:
     assert_type(
         store.top("port", "2020-Q3", where={"country": "JP"}), list[dict[str, Any]]
     )
+    assert_type(
+        store.top("window", "2020-Q3", tz="Asia/Tokyo", sensors=["JP"]),
+        list[dict[str, Any]],
+    )
+    store.trend("port", "2020-Q3", every="week", measure="sources").to_pylist()
     assert_type(store.is_committed("id"), bool)
     assert_type(store.export("counts.parquet", period="2020-Q3"), int)
     assert_type(store.export_canonical(Path("all.csv")), int)

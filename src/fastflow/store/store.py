@@ -266,16 +266,54 @@ class Store:
         period: str | Period | None = None,
         where: Mapping[str, Any] | None = None,
         n: int = 10,
+        *,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+        per_address: bool = False,
     ) -> list[dict[str, Any]]:
-        """Rank ports, countries, signatures, tools, sources or sensors.
+        """Rank ports, countries, signatures, windows, tools, sources or sensors.
 
-        See `fastflow.analysis.rank.top`.
+        See `fastflow.analysis.rank.top`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
         """
         # Analysis stands above the store; only this convenience looks up to it, so the
         # import waits until it is asked for.
         from fastflow.analysis.rank import top
+        from fastflow.analysis.selection import Selection
 
-        return top(self, by, period, where, n)
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return top(selection, by, n, per_address)
+
+    def trend(
+        self,
+        by: str,
+        period: str | Period | None = None,
+        where: Mapping[str, Any] | None = None,
+        n: int = 5,
+        *,
+        every: str = "day",
+        measure: str = "packets",
+        others: bool = False,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+        per_address: bool = False,
+    ) -> pa.Table:
+        """Return the course over time of the first keys of a ranking.
+
+        See `fastflow.analysis.trend.trend`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
+        """
+        from fastflow.analysis.selection import Selection
+        from fastflow.analysis.trend import Options, trend
+
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return trend(selection, by, Options(every, measure, n, others, per_address))
 
     def export(
         self,

@@ -363,9 +363,8 @@ class _Committer:
             if input_id is None:
                 rest.append(capture)
                 continue
-            record = InputRecord(
-                input_id, capture.path, sensor, "duplicate", __version__
-            )
+            name = _sensor_of(capture, sensor)
+            record = InputRecord(input_id, capture.path, name, "duplicate", __version__)
             self._report.inputs.append(record)
             if progress is not None:
                 progress(size or 0, 0)

@@ -28,7 +28,6 @@ from reduced import at, growing_input, reduced, some_input
 #: Of `inputs`, what is a property of the capture; the rest must be OF_THE_RUN.
 OF_THE_CAPTURE = {
     "input",
-    "head",
     "sensor",
     "status",
     "reason",
@@ -198,18 +197,18 @@ def test_the_canonical_form_is_this_text(tmp_path: Path) -> None:
     store.publish([reduced("one", rows, first_packet=1_598_443_200_000_001, **odd)])
     head = (
         "table,hour,sensor,proto,dst_port,icmp_type,country,traffic,signature,tool,"
-        "packets,bytes,sources,input,src,ip_version,src_port,tcp_seq,ip_ttl,head,"
-        "status,reason,offset,first_packet,last_packet,records,counted,uncounted,flags,dropped"
+        "packets,bytes,sources,input,src,ip_version,src_port,tcp_seq,ip_ttl,status,"
+        "reason,offset,first_packet,last_packet,records,counted,uncounted,flags,dropped"
     )
     cell = '"2020-08-26T00:00:00Z","a,""b""",6,445,,'
     assert canonical(store).splitlines() == [
         head,
-        f'"counts",{cell},"scan","1024:::",,1,40,1,"one",,,,,,,,,,,,,,,,',
-        f'"counts",{cell}"JP","scan","1024:::",,2,80,1,"one",,,,,,,,,,,,,,,,',
-        f'"sources",{cell},"scan","1024:::",,1,40,,"one","192.0.2.1",4,,,64,,,,,,,,,,,',
+        f'"counts",{cell},"scan","1024:::",,1,40,1,"one",,,,,,,,,,,,,,,',
+        f'"counts",{cell}"JP","scan","1024:::",,2,80,1,"one",,,,,,,,,,,,,,,',
+        f'"sources",{cell},"scan","1024:::",,1,40,,"one","192.0.2.1",4,,,64,,,,,,,,,,',
         f'"sources",{cell}"JP","scan","1024:::",,2,80,,"one","2001:db8::1",6,,7,,'
-        ",,,,,,,,,,",
-        '"inputs",,"a,""b""",,,,,,,,,,,"one",,,,,,,"complete",,9,'
+        ",,,,,,,,,",
+        '"inputs",,"a,""b""",,,,,,,,,,,"one",,,,,,"complete",,9,'
         '"2020-08-26T12:00:00.000001Z",,3,3,"{}","{""frag"": 1}",',
     ]
 

@@ -13,7 +13,16 @@ from fastflow.schema import INPUTS, Reduced
 from fastflow.store.parquet import conformed, reading
 from fastflow.store.table import Table
 
-_COLUMNS = ["input", "supersedes", "head", "status", "path", "size", "mtime_ns"]
+_COLUMNS = [
+    "input",
+    "supersedes",
+    "part_of",
+    "head",
+    "status",
+    "path",
+    "size",
+    "mtime_ns",
+]
 _RECORDED = ("complete", "truncated", "damaged", "rejected")
 
 #: Path, size (bytes) and modification time (ns) of a file when it was read.
@@ -30,12 +39,15 @@ class Plan:
         What is to be recorded, in the order given.
     superseded : dict
         For each new input that goes on where others ended, the ids of these.
+    part_of : dict
+        For each new input that a committed one begins with, the id of this.
     alarms : list of str
         What an operator must be told.
     """
 
     new: list[Reduced] = field(default_factory=list)
     superseded: dict[str, list[str]] = field(default_factory=dict)
+    part_of: dict[str, str] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
 
     @property
@@ -46,7 +58,8 @@ class Plan:
     @property
     def gone(self) -> set[str]:
         """The ids of inputs whose rows are not in the store after it."""
-        return {old for olds in self.superseded.values() for old in olds}
+        olds = {old for olds in self.superseded.values() for old in olds}
+        return olds | self.part_of.keys()
 
 
 class Ledger:
@@ -91,7 +104,7 @@ class Ledger:
     def _index(self, rows: pa.Table) -> None:
         columns = (column.to_pylist() for column in rows.columns)
         for row in zip(*columns, strict=True):
-            input_id, supersedes, head, status, *file = row
+            input_id, supersedes, part_of, head, status, *file = row
             if self._status.get(input_id, "rejected") != "rejected":
                 continue  # a refusal never hides that the bytes were taken in
             self._status[input_id] = status
@@ -102,6 +115,8 @@ class Ledger:
             self._by_path[key[0]] = input_id
             if head is not None:
                 self._by_head.setdefault(head, []).append(input_id)
+            if part_of is not None:
+                self._superseded.add(input_id)
             if supersedes is not None:
                 self._superseded.update(supersedes.split())
 
@@ -141,12 +156,14 @@ class Ledger:
     def plan(self, batch: Iterable[Reduced]) -> Plan:
         """Return what is to be stored of a batch, and what that supersedes."""
         plan = Plan()
-        first = {
-            one.record.input: one for one in reversed([*batch]) if self._is_new(one)
-        }
-        for reduced in reversed(first.values()):
-            if not self._is_part_of_another(reduced, plan):
-                plan.new.append(reduced)
+        new: dict[str, Reduced] = {}
+        for reduced in batch:
+            if self._is_new(reduced):
+                new.setdefault(reduced.record.input, reduced)
+        plan.new += new.values()
+        for reduced in plan.new:
+            if (other := self._longer(reduced, plan)) is not None:
+                plan.part_of[reduced.record.input] = other
         for reduced in plan.new:
             if olds := self._olds(reduced, plan):
                 plan.superseded[reduced.record.input] = olds
@@ -159,18 +176,18 @@ class Ledger:
             return False
         return record.status != self.status(record.input)
 
-    def _is_part_of_another(self, reduced: Reduced, plan: Plan) -> bool:
-        """Return whether a longer version of the capture was committed before it."""
+    def _longer(self, reduced: Reduced, plan: Plan) -> str | None:
+        """Return the longer version of a capture that was committed before it."""
         own = reduced.record.input
         for other in self._alike(reduced.beginnings.head):
             if size_of(other) <= size_of(own):
                 continue
             verdict = self._begins_with(other, self._file_of[other], own)
             if verdict:
-                return True
+                return other
             if verdict is None:
                 plan.alarms.append(_unproved(reduced.record.path, own, other))
-        return False
+        return None
 
     def _olds(self, reduced: Reduced, plan: Plan) -> list[str]:
         """Return the inputs that end where a new one goes on, the shortest first."""

@@ -174,6 +174,7 @@ class Store:
         for one in plan.new:
             olds = plan.superseded.get(one.record.input)
             one.record.supersedes = " ".join(olds) if olds else None
+            one.record.part_of = plan.part_of.get(one.record.input)
         gone = plan.gone
         batch = [
             replace(one, rows=None) if one.record.input in gone else one
@@ -181,7 +182,7 @@ class Store:
         ]
         kinds = list(ROW_TABLES) if self.settings.sources else ["counts"]
         write_batch(draft, batch, kinds, phases)
-        take_out(draft, self._table, gone)
+        take_out(draft, self._table, gone.difference(plan.ids))
 
     def _commit(self, draft: Draft, plan: Plan, reduced: Sequence[Reduced]) -> bool:
         """Commit; False if what other processes committed meanwhile changed the plan.

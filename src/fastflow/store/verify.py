@@ -18,7 +18,7 @@ from fastflow.store.table import KINDS, Table
 #: A data file's name: the hash of its inputs' ids, and the hash of its content.
 _NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet", re.ASCII)
 
-_COLUMNS = ["input", "supersedes", "path", "status", "counted"]
+_COLUMNS = ["input", "supersedes", "part_of", "path", "status", "counted"]
 
 
 @dataclass
@@ -147,17 +147,16 @@ def _check_inputs(
 
 
 def _live_inputs(paths: Iterable[Path], verdict: Verdict) -> dict[str, int]:
-    """Return how many packets were counted of each input that is not superseded."""
+    """Return how many packets were counted of each input whose rows are there."""
     rows: list[dict[str, Any]] = []
     for path in paths:
         with reading(path) as file:
             rows += conformed(file.read(), INPUTS).select(_COLUMNS).to_pylist()
     taken = [row for row in rows if row["status"] != "rejected"]
     verdict.paths = {row["input"]: row["path"] for row in taken}
-    superseded = {old for row in taken for old in (row["supersedes"] or "").split()}
-    return {
-        row["input"]: row["counted"] for row in taken if row["input"] not in superseded
-    }
+    gone = {old for row in taken for old in (row["supersedes"] or "").split()}
+    gone |= {row["input"] for row in taken if row["part_of"] is not None}
+    return {row["input"]: row["counted"] for row in taken if row["input"] not in gone}
 
 
 def _packets_by_input(kind: str, paths: list[Path]) -> dict[str, int]:

@@ -47,12 +47,13 @@ cdef void *_new_block(size_t n_bytes) noexcept nogil:
     Where it is large, in huge pages: clearing small ones costs as much as counting, and
     to find them as much again. What is never touched takes no memory.
     """
+    cdef size_t unit = sizeof(ff_cell)
     cdef void *block
-    if n_bytes < 2 * HUGE_PAGE_BYTES:
-        return aligned_alloc(sizeof(ff_cell), n_bytes)
-    n_bytes = (n_bytes + HUGE_PAGE_BYTES - 1) // HUGE_PAGE_BYTES * HUGE_PAGE_BYTES
-    block = aligned_alloc(HUGE_PAGE_BYTES, n_bytes)
-    if block != NULL:
+    if n_bytes >= 2 * HUGE_PAGE_BYTES:
+        unit = HUGE_PAGE_BYTES
+    n_bytes = (n_bytes + unit - 1) // unit * unit
+    block = aligned_alloc(unit, n_bytes)
+    if block != NULL and unit == HUGE_PAGE_BYTES:
         madvise(block, n_bytes, MADV_HUGEPAGE)
     return block
 

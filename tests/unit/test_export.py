@@ -24,6 +24,7 @@ from fastflow.schema import COUNTS, INPUTS
 from fastflow.store import Store
 from fastflow.store.export import OF_THE_RUN
 from reduced import at, growing_input, reduced, some_input
+from strategies import relaxed
 
 #: Of `inputs`, what is a property of the capture; the rest must be OF_THE_RUN.
 OF_THE_CAPTURE = {
@@ -214,8 +215,7 @@ def test_the_canonical_form_is_this_text(tmp_path: Path) -> None:
 
 
 @settings(
-    deadline=None,
-    max_examples=15,
+    relaxed(15),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.permutations(range(6)), st.lists(st.integers(1, 3), min_size=6, max_size=6))

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastflow.analysis.keys import KEYS
@@ -23,6 +23,7 @@ from questions import (
     step_of,
 )
 from reduced import EPOCH, at, reduced
+from strategies import relaxed
 
 #: Clocks go back in Berlin on 2020-10-25, and in New York a week later.
 AUTUMN = (datetime(2020, 10, 24, tzinfo=UTC) - EPOCH) // timedelta(hours=1)
@@ -72,7 +73,7 @@ def slow_trend(rows, by, period, where, n, every, measure, tz, others) -> list[t
     return course
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(relaxed(40))
 @given(
     st.lists(ROWS, min_size=1, max_size=3),
     WHERE,

@@ -61,14 +61,17 @@ class DataFile:
     mtime_ms: int
     stats: str
 
-    def to_action(self) -> log.Action:
-        """Return the entry that adds the file to the table."""
+    def to_action(self, is_change: bool = True) -> log.Action:
+        """Return the entry that adds the file to the table.
+
+        `is_change` is false where its rows were in the table before, in other files.
+        """
         add = {
             "path": self.path,
             "partitionValues": {PARTITION: self.kind},
             "size": self.size_bytes,
             "modificationTime": self.mtime_ms,
-            "dataChange": True,
+            "dataChange": is_change,
             "stats": self.stats,
         }
         return {"add": add}
@@ -90,6 +93,7 @@ class Table:
         self.settings = settings
         self._delta = delta
         self._files: pa.Table | None = None
+        self._names: set[Path] | None = None
 
     @classmethod
     def open(cls, root: Path) -> Self:
@@ -162,7 +166,7 @@ class Table:
             raise StoreError(
                 f"{self.root}: cannot read the store ({_one_line(error)}); {_CHECK}"
             ) from error
-        self._files = None
+        self._files = self._names = None
         return True
 
     def files(
@@ -185,15 +189,44 @@ class Table:
             wanted = pc.and_(wanted, overlaps)
         return sorted(files["path"].filter(wanted).to_pylist())
 
+    def sizes(self, kind: str) -> dict[str, int]:
+        """Return how many rows the active files of one kind have, by first hour.
+
+        Files without statistics, which another writer may have made, are left out.
+        """
+        files = self._active()
+        files = files.filter(pc.equal(files[f"partition.{PARTITION}"], kind))
+        names = [name for name in _BY_TIME if name in files.column_names]
+        files = files.sort_by([(name, "ascending") for name in names])
+        sizes = zip(*(files[name].to_pylist() for name in _SIZE), strict=True)
+        return {path: rows for path, rows in sizes if rows is not None}
+
+    def are_active(self, paths: Iterable[str]) -> bool:
+        """Return whether the table still has all of these files."""
+        return set(paths).issubset(self._active()["path"].to_pylist())
+
     def _active(self) -> pa.Table:
         if self._files is None:
             self._files = pa.table(self._delta.get_add_actions(flatten=True))
         return self._files
 
-    def holders(self, kind: str, input_ids: Iterable[str]) -> list[str]:
-        """Return the active files of one kind that may hold rows of some inputs."""
+    def holders(
+        self,
+        kind: str,
+        input_ids: Iterable[str],
+        hours: tuple[datetime, datetime] | None = None,
+    ) -> list[str]:
+        """Return the active files of one kind that may hold rows of some inputs.
+
+        Parameters
+        ----------
+        hours : two datetimes or None
+            When these rows are (the second exclusive), if it is known: most files hold
+            nearly all ids between two, and rows of few days.
+        """
         files = self._active()
-        files = files.filter(pc.equal(files[f"partition.{PARTITION}"], kind))
+        wanted = pa.array(self.files(kind, hours), pa.string())
+        files = files.filter(pc.is_in(files["path"], wanted))
         if "min.input" not in files.column_names:
             return []
         rows = zip(*(files[name].to_pylist() for name in _ID_RANGE), strict=True)
@@ -207,8 +240,15 @@ class Table:
         added: Sequence[DataFile],
         removed: Sequence[str] = (),
         operation: str = "WRITE",
+        *,
+        is_change: bool = True,
     ) -> None:
         """Add files to the table and take others out, in one commit, and refresh.
+
+        Parameters
+        ----------
+        is_change : bool
+            False: the same rows as before, in other files.
 
         Raises
         ------
@@ -219,8 +259,8 @@ class Table:
             The log cannot be written.
         """
         version = self.version + 1
-        actions = [self._remove_action(path) for path in removed]
-        actions += [file.to_action() for file in added]
+        actions = [self._remove_action(path, is_change) for path in removed]
+        actions += [file.to_action(is_change) for file in added]
         try:
             with os_errors(self.root):
                 log.write_entry(self.root, version, operation, actions)
@@ -233,11 +273,11 @@ class Table:
         if version % CHECKPOINT_ENTRIES == 0:
             log.write_checkpoint(self.root, version)
 
-    def _remove_action(self, path: str) -> log.Action:
+    def _remove_action(self, path: str, is_change: bool) -> log.Action:
         remove = {
             "path": path,
             "deletionTimestamp": time.time_ns() // 1_000_000,
-            "dataChange": True,
+            "dataChange": is_change,
             "extendedFileMetadata": True,
             "partitionValues": {PARTITION: _kind_of(path)},
         }
@@ -254,6 +294,7 @@ class Table:
             sync(self.root.parent)
             sync(self.root)
             log.sync_names(self.root)
+            self._names = None  # files that were replaced have grown older
             orphans = [path for path in self.unnamed() if self.may_remove(path)]
             return remove_orphans(orphans, self._named)
 
@@ -284,9 +325,11 @@ class Table:
     def _named(self) -> set[Path]:
         """Return the files that commits name, those replaced lately included."""
         self.refresh()
-        active = {path for kind in KINDS for path in self.files(kind)}
-        replaced = set(self._replaced(0)) - set(self._replaced(_GRACE_HOURS))
-        return {self.root / path for path in active | replaced}
+        if self._names is None:
+            active = {path for kind in KINDS for path in self.files(kind)}
+            replaced = set(self._replaced(0)) - set(self._replaced(_GRACE_HOURS))
+            self._names = {self.root / path for path in active | replaced}
+        return self._names
 
     def _replaced(self, hours: int) -> list[str]:
         """Return the files that were taken out of the table so many hours ago."""
@@ -305,6 +348,8 @@ _OUR_NAMES = re.compile(
 )
 _CHECK = "check permissions and the disk, then run `fastflow store verify`"
 _ID_RANGE = ("path", "min.input", "max.input")
+_BY_TIME = ("min.hour", "path")
+_SIZE = ("path", "num_records")
 
 
 def _kind_of(path: str) -> str:

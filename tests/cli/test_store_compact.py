@@ -1,4 +1,4 @@
-"""`fastflow store compact`, and what reduce compacts by itself."""
+"""`fastflow store compact` and `store expire`, and what reduce compacts by itself."""
 
 from __future__ import annotations
 
@@ -35,6 +35,34 @@ def test_compact_says_what_it_joined(root: Path) -> None:
     assert ran.out.decode() == "there are no small files to join\n"
     ran = fastflow("store", "compact", "--store", root, "--json")
     assert ran.json == {"files": 0, "packs": 0, "rows": 0}
+
+
+def test_expire_says_what_went(root: Path) -> None:
+    args = ("store", "expire", "--store", root, "--before", "2020-08-27")
+    would = fastflow(*args, "--dry-run")
+    assert "rows that would go" in would.out.decode()
+    assert Store(root).sql("select count(*) n from counts")["n"].to_pylist() == [9]
+    ran = fastflow(*args, "--keep", "daily", "--json")
+    three = {"rows": 3, "packets": 15, "bytes": 600}
+    tables = {"counts": three, "sources": three}
+    assert ran.json == {"before": "2020-08-27", "gone": tables, "days": tables}
+    ran = fastflow(*args)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.decode().splitlines()[1].split() == ["counts", "3", "15", "0"]
+    assert Store(root).sql("select count(*) n from counts")["n"].to_pylist() == [6]
+    assert fastflow("store", "verify", "--store", root).code == 0
+
+
+def test_expire_takes_an_age(root: Path) -> None:
+    ran = fastflow("store", "expire", "--store", root, "--before", "1d", "--json")
+    assert ran.json["gone"]["counts"]["rows"] == 9
+
+
+@pytest.mark.parametrize("day", ["2099-01-01", "2020-13-01", "yesterday", "-1d"])
+def test_expire_refuses_what_is_no_day_that_has_been(root: Path, day: str) -> None:
+    ran = fastflow("store", "expire", "--store", root, "--before", day)
+    assert ran.code == 2
+    assert day in ran.err
 
 
 def capture(directory: Path, n: int) -> Path:

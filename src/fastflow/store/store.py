@@ -20,6 +20,7 @@ from fastflow.store import log
 from fastflow.store.compact import Compaction, compact, n_small_files
 from fastflow.store.draft import Draft
 from fastflow.store.durable import os_errors
+from fastflow.store.expire import Expiry, expire
 from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.publish import write_batch
@@ -219,6 +220,31 @@ class Store:
         if n_small_files(self._table) <= more_than:
             return Compaction()
         return compact(self._table)
+
+    def expire(
+        self, before: datetime, *, daily: bool = False, dry_run: bool = False
+    ) -> Expiry:
+        """Take hours before a day out of the store, or add them up to days.
+
+        See `fastflow.store.expire`.
+
+        Parameters
+        ----------
+        before : datetime.datetime
+            A midnight in UTC that has been.
+        daily : bool
+            Keep one row a day of each cell.
+        dry_run : bool
+            Only say what would go.
+
+        Raises
+        ------
+        ConfigError
+            The time is no such midnight, or days are to be kept without sources.
+        StoreError
+            A file is missing or damaged, or the store cannot be written.
+        """
+        return expire(self._table, before, daily=daily, dry_run=dry_run)
 
     @staticmethod
     def verify(

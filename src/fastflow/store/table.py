@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,13 +22,20 @@ from fastflow.errors import StoreError
 from fastflow.schema import COUNTS, INPUTS, SOURCES
 from fastflow.store import log
 from fastflow.store.durable import os_errors, remove_orphans, sync, sync_path
-from fastflow.store.settings import Settings
+from fastflow.store.settings import SCHEMA_VERSION, Settings
 
 #: The tables of a store, by the value of the partition column.
 KINDS = {"counts": COUNTS, "sources": SOURCES, "inputs": INPUTS}
 PARTITION = "table"
 
+#: What became of rows of hours before a day.
+Change = Literal["expired", "daily"]
+
 _SETTINGS_KEY = "fastflow.settings"
+_BEFORE_KEYS: dict[Change, str] = {
+    "expired": "fastflow.expired_before",
+    "daily": "fastflow.daily_before",
+}
 # A torn checkpoint keeps a table from opening, and deltalake never fsyncs one.
 _NO_HOOKS = PostCommitHookProperties(
     create_checkpoint=False, cleanup_expired_logs=False
@@ -153,6 +160,17 @@ class Table:
         """Number of the newest commit that this table shows."""
         return self._delta.version()
 
+    def before(self, change: Change) -> datetime | None:
+        """Return the first day that was left when rows of hours expired, if they did.
+
+        Parameters
+        ----------
+        change : str
+            "expired": rows before it were taken out; "daily": added up to days.
+        """
+        text = self._delta.metadata().configuration.get(_BEFORE_KEYS[change])
+        return None if text is None else datetime.fromisoformat(f"{text}T00:00Z")
+
     def refresh(self) -> bool:
         """Take in what was committed since; return whether there was anything."""
         # Entries are numbered without gaps. deltalake would list the whole log to find
@@ -242,6 +260,7 @@ class Table:
         operation: str = "WRITE",
         *,
         is_change: bool = True,
+        before: Mapping[Change, datetime] | None = None,
     ) -> None:
         """Add files to the table and take others out, in one commit, and refresh.
 
@@ -249,6 +268,8 @@ class Table:
         ----------
         is_change : bool
             False: the same rows as before, in other files.
+        before : mapping or None
+            Days that `before` is to return from now on.
 
         Raises
         ------
@@ -261,6 +282,8 @@ class Table:
         version = self.version + 1
         actions = [self._remove_action(path, is_change) for path in removed]
         actions += [file.to_action(is_change) for file in added]
+        if before:
+            actions.append(self._metadata_action(before))
         try:
             with os_errors(self.root):
                 log.write_entry(self.root, version, operation, actions)
@@ -272,6 +295,27 @@ class Table:
         self.refresh()
         if version % CHECKPOINT_ENTRIES == 0:
             log.write_checkpoint(self.root, version)
+
+    def _metadata_action(self, before: Mapping[Change, datetime]) -> log.Action:
+        """Return the entry that says before which day rows were changed, and how."""
+        metadata = self._delta.metadata()
+        configuration = dict(metadata.configuration)
+        for name, day in before.items():
+            known = self.before(name)
+            latest = day if known is None else max(known, day)
+            configuration[_BEFORE_KEYS[name]] = f"{latest:%Y-%m-%d}"
+        if "daily" in before:
+            settings = replace(self.settings, schema_version=SCHEMA_VERSION)
+            configuration[_SETTINGS_KEY] = settings.to_json()
+        changed = {
+            "id": metadata.id,
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": self._delta.schema().to_json(),
+            "partitionColumns": metadata.partition_columns,
+            "configuration": configuration,
+            "createdTime": metadata.created_time,
+        }
+        return {"metaData": changed}
 
     def _remove_action(self, path: str, is_change: bool) -> log.Action:
         remove = {

@@ -166,6 +166,10 @@ def test_refused_and_taken_in_rows_of_one_input_both_stay(tmp_path: Path) -> Non
     assert Store(tmp_path / "s").is_committed("input-001")
 
 
+def test_an_empty_store_has_nothing_to_join(tmp_path: Path) -> None:
+    assert Store(tmp_path / "s", create=True).compact() == Compaction()
+
+
 def test_a_store_without_sources_is_compacted(tmp_path: Path) -> None:
     store = Store(tmp_path / "s", create=True, settings={"sources": False})
     for n in range(3):

@@ -135,6 +135,25 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
 
 
+def parse_past_day(text: str) -> datetime:
+    """Return the midnight (UTC) that a day begins with, written `2020-01-01`.
+
+    Or the last one that was at least so long ago, written `400d`.
+
+    Raises
+    ------
+    ConfigError
+        The text is neither.
+    """
+    if re.fullmatch(_DAY, text.strip()):
+        return Period.parse(text).start
+    try:
+        moment = datetime.now(UTC) - parse_duration(text)
+    except (ConfigError, OverflowError) as error:
+        raise ConfigError(f"{text!r} is no day; write 2020-01-01 or 400d") from error
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _year(year: str) -> tuple[date, date]:
     return date(int(year), 1, 1), date(int(year) + 1, 1, 1)
 

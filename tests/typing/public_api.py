@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -11,7 +12,7 @@ from fastflow.outcome import ScanStats
 from fastflow.packets import Scan
 from fastflow.pipeline import ReduceReport
 from fastflow.schema import InputRecord
-from fastflow.store import Settings, SharedReport, Sharing, Store
+from fastflow.store import Compaction, Expiry, Settings, SharedReport, Sharing, Store
 
 
 def scanning() -> None:
@@ -47,6 +48,8 @@ def asking() -> None:
     )
     store.trend("port", "2020-Q3", every="week", measure="sources").to_pylist()
     assert_type(store.is_committed("id"), bool)
+    assert_type(store.compact(), Compaction)
+    assert_type(store.expire(datetime(2020, 1, 1, tzinfo=UTC), daily=True), Expiry)
     assert_type(store.export("counts.parquet", period="2020-Q3"), int)
     assert_type(store.export_canonical(Path("all.csv")), int)
     assert_type(store.export_shared("a.csv", Sharing(min_packets=20)), SharedReport)

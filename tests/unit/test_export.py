@@ -195,7 +195,8 @@ def test_the_canonical_form_is_this_text(tmp_path: Path) -> None:
         {"src": "192.0.2.1", "sensor": 'a,"b"', "country": None, "ip_ttl": 64},
     ]
     odd = {"sensor": 'a,"b"', "flags": {"frag": 1, "zero_padding": 5}, "offset": 9}
-    store.publish([reduced("one", rows, first_packet=1_598_443_200_000_001, **odd)])
+    times = {"first_packet": 1_598_443_200_000_001, "last_packet": None}
+    store.publish([reduced("one", rows, **times, **odd)])
     head = (
         "table,hour,sensor,proto,dst_port,icmp_type,country,traffic,signature,tool,"
         "packets,bytes,sources,input,src,ip_version,src_port,tcp_seq,ip_ttl,status,"

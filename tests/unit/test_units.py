@@ -12,6 +12,7 @@ from fastflow.units import (
     format_bytes,
     format_count,
     parse_duration,
+    parse_past_day,
 )
 from fastflow.zones import offsets, time_zone
 
@@ -224,3 +225,16 @@ def test_a_duration_is_days_or_hours() -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="no span of time"):
         parse_duration(text)
+
+
+def test_a_past_day_is_a_day_or_an_age() -> None:
+    assert parse_past_day("2020-02-29") == datetime(2020, 2, 29, tzinfo=UTC)
+    age = datetime.now(UTC) - parse_past_day("400d")
+    assert timedelta(days=400) <= age < timedelta(days=401, minutes=1)
+    assert parse_past_day("0d").hour == 0
+
+
+@pytest.mark.parametrize("text", ["", "2020", "2020-02-30", "99999999d"])
+def test_what_is_no_past_day_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"no day|no period"):
+        parse_past_day(text)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastflow.identity import id_of_beginning, size_of
 from fastflow.schema import INPUTS, Reduced
@@ -23,6 +25,8 @@ _COLUMNS = [
     "size",
     "mtime_ns",
 ]
+_TIMES = ["first_packet", "last_packet"]
+_NO_ROWS = INPUTS.empty_table().select([*_COLUMNS, *_TIMES])
 _RECORDED = ("complete", "truncated", "damaged", "rejected")
 
 #: Path, size (bytes) and modification time (ns) of a file when it was read.
@@ -88,21 +92,23 @@ class Ledger:
         if table.version == self._version:
             return
         active = table.files("inputs")
-        lost = self._read.keys() - active
-        gained = [path for path in active if path not in self._read]
-        for path in lost:
-            del self._read[path]
-        for path in gained:
-            with reading(table.root / path) as file:
-                self._read[path] = conformed(file.read(), INPUTS).select(_COLUMNS)
-        if lost:
+        lost = [self._read.pop(path) for path in self._read.keys() - active]
+        gained = []
+        for path in active:
+            if path not in self._read:
+                gained.append(_read(table.root / path))
+                self._read[path] = gained[-1]
+        if lost and (rest := _without(gained, lost)) is not None:
+            gained = rest
+        elif lost:
             self._clear()
-        for path in self._read if lost else gained:
-            self._index(self._read[path])
+            gained = [*self._read.values()]
+        for rows in gained:
+            self._index(rows)
         self._version = table.version
 
     def _index(self, rows: pa.Table) -> None:
-        columns = (column.to_pylist() for column in rows.columns)
+        columns = (rows[name].to_pylist() for name in _COLUMNS)
         for row in zip(*columns, strict=True):
             input_id, supersedes, part_of, head, status, *file = row
             if self._status.get(input_id, "rejected") != "rejected":
@@ -142,6 +148,18 @@ class Ledger:
         May be asked by any thread; `plan` asks again.
         """
         return [size_of(input_id) for input_id in self._alike(head)]
+
+    def hours(self, input_ids: Iterable[str]) -> tuple[datetime, datetime] | None:
+        """Return when the rows of inputs are, by whole days; None: it is not known."""
+        wanted = pa.array(input_ids, pa.string())
+        known = pa.concat_tables([_NO_ROWS, *self._read.values()])
+        known = known.filter(pc.is_in(known["input"], wanted))
+        first, last = (known[name] for name in _TIMES)
+        if not known.num_rows or first.null_count or last.null_count:
+            return None
+        # A row of a day is of its midnight.
+        day = pc.floor_temporal(pc.min(first), unit="day").as_py()
+        return day, pc.max(last).as_py() + timedelta(microseconds=1)
 
     def alike(self) -> dict[str, str]:
         """Return the live inputs that begin with the packet of another, and paths."""
@@ -238,6 +256,32 @@ class Ledger:
                 f"{record.path}: other content than when it was taken in as input "
                 f"{other}; both are counted"
             )
+
+
+def _read(path: Path) -> pa.Table:
+    with reading(path) as file:
+        return conformed(file.read(), INPUTS).select(_NO_ROWS.column_names)
+
+
+def _without(gained: list[pa.Table], lost: list[pa.Table]) -> list[pa.Table] | None:
+    """Return the rows that are new, where others only moved to another file.
+
+    None if some are in no file any more.
+    """
+    moved = pa.concat_arrays([_keys(rows) for rows in lost])
+    keys = [_keys(rows) for rows in gained]
+    if not pc.all(pc.is_in(moved, pa.chunked_array(keys, pa.string()))).as_py():
+        return None
+    return [
+        rows.filter(pc.invert(pc.is_in(key, moved)))
+        for rows, key in zip(gained, keys, strict=True)
+    ]
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    """Return what no two rows have in common: a capture may be refused at first."""
+    columns = (rows[name].combine_chunks() for name in ("input", "status"))
+    return pc.binary_join_element_wise(*columns, " ")
 
 
 def _is_unchanged(file: FileKey) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,8 +22,14 @@ def take_out(
     table: Table,
     input_ids: Collection[str],
     kinds: Iterable[str] = tuple(ROW_TABLES),
+    hours: tuple[datetime, datetime] | None = None,
 ) -> None:
     """Let a commit replace the files that hold rows of some inputs.
+
+    Parameters
+    ----------
+    hours : two datetimes or None
+        When these rows are (the second exclusive); None: not known.
 
     Raises
     ------
@@ -30,7 +37,7 @@ def take_out(
         One of these files is missing or damaged, or cannot be replaced.
     """
     for kind in kinds:
-        for path in table.holders(kind, input_ids):
+        for path in table.holders(kind, input_ids, hours):
             held = set() if path in draft.removed else _inputs_of(table.root / path)
             if held.isdisjoint(input_ids):
                 continue

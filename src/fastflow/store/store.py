@@ -17,8 +17,10 @@ from fastflow.errors import ConfigError
 from fastflow.phases import NO_PHASES, Phases
 from fastflow.schema import ROW_TABLES, Reduced
 from fastflow.store import log
+from fastflow.store.compact import Compaction, compact, n_small_files
 from fastflow.store.draft import Draft
 from fastflow.store.durable import os_errors
+from fastflow.store.expire import Expiry, expire
 from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.publish import write_batch
@@ -182,7 +184,9 @@ class Store:
         ]
         kinds = list(ROW_TABLES) if self.settings.sources else ["counts"]
         write_batch(draft, batch, kinds, phases)
-        take_out(draft, self._table, gone.difference(plan.ids))
+        if stored := gone.difference(plan.ids):
+            hours = self._ledger.hours(stored)
+            take_out(draft, self._table, stored, hours=hours)
 
     def _commit(self, draft: Draft, plan: Plan, reduced: Sequence[Reduced]) -> bool:
         """Commit; False if what other processes committed meanwhile changed the plan.
@@ -198,6 +202,49 @@ class Store:
                     return False
             else:
                 return True
+
+    def compact(self, more_than: int = 1) -> Compaction:
+        """Join small files into larger ones; no row changes, and readers go on.
+
+        Parameters
+        ----------
+        more_than : int
+            Do nothing unless a table has more small files than this.
+
+        Raises
+        ------
+        StoreError
+            A file is missing or damaged, or the store cannot be written.
+        """
+        self._table.refresh()
+        if n_small_files(self._table) <= more_than:
+            return Compaction()
+        return compact(self._table)
+
+    def expire(
+        self, before: datetime, *, daily: bool = False, dry_run: bool = False
+    ) -> Expiry:
+        """Take hours before a day out of the store, or add them up to days.
+
+        See `fastflow.store.expire`.
+
+        Parameters
+        ----------
+        before : datetime.datetime
+            A midnight in UTC that has been.
+        daily : bool
+            Keep one row a day of each cell.
+        dry_run : bool
+            Only say what would go.
+
+        Raises
+        ------
+        ConfigError
+            The time is no such midnight, or days are to be kept without sources.
+        StoreError
+            A file is missing or damaged, or the store cannot be written.
+        """
+        return expire(self._table, before, daily=daily, dry_run=dry_run)
 
     @staticmethod
     def verify(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from fastflow.store.table import KINDS, Table
 #: A data file's name: the hash of its inputs' ids, and the hash of its content.
 _NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet", re.ASCII)
 
-_COLUMNS = ["input", "supersedes", "part_of", "path", "status", "counted"]
+_COLUMNS = [
+    "input",
+    "supersedes",
+    "part_of",
+    "path",
+    "status",
+    "counted",
+    "first_packet",
+]
 
 
 @dataclass
@@ -87,7 +96,7 @@ def verify(
     table = Table.open(root)
     good = _check_files(table, verdict, progress)
     _check_strays(table, verdict)
-    _check_inputs(good, table.settings.sources, verdict)
+    _check_inputs(table, good, verdict)
     return verdict
 
 
@@ -128,26 +137,34 @@ def _check_strays(table: Table, verdict: Verdict) -> None:
             verdict.orphans.append(path)
 
 
-def _check_inputs(
-    good: dict[str, list[Path]], has_sources: bool, verdict: Verdict
-) -> None:
+def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -> None:
     """Compare the rows of each input with what was counted of it."""
-    expected = _live_inputs(good.get("inputs", []), verdict)
+    expected = _live_inputs(good.get("inputs", []), table.before("expired"), verdict)
     verdict.inputs = len(expected)
-    for kind in ("counts", "sources") if has_sources else ("counts",):
+    for kind in ("counts", "sources") if table.settings.sources else ("counts",):
         found = _packets_by_input(kind, good.get(kind, []))
         for input_id in expected.keys() | found.keys():
             n_packets = found.get(input_id, 0)
             if input_id not in expected:
                 verdict.wrong[input_id] = f"{kind} of an input that is not recorded"
-            elif n_packets != expected[input_id]:
+            elif n_packets not in expected[input_id]:
                 verdict.wrong[input_id] = (
-                    f"{n_packets:,} packets in {kind}, {expected[input_id]:,} counted"
+                    f"{n_packets:,} packets in {kind}, "
+                    f"{expected[input_id][-1]:,} counted"
                 )
+            else:
+                # Of what has expired, the same has to have expired in both tables.
+                expected[input_id] = range(n_packets, n_packets + 1)
 
 
-def _live_inputs(paths: Iterable[Path], verdict: Verdict) -> dict[str, int]:
-    """Return how many packets were counted of each input whose rows are there."""
+def _live_inputs(
+    paths: Iterable[Path], expired: datetime | None, verdict: Verdict
+) -> dict[str, range]:
+    """Return how many packets the store may have of each input whose rows are there.
+
+    As many as were counted, or fewer if some of them came before a day whose hours have
+    expired.
+    """
     rows: list[dict[str, Any]] = []
     for path in paths:
         with reading(path) as file:
@@ -156,7 +173,18 @@ def _live_inputs(paths: Iterable[Path], verdict: Verdict) -> dict[str, int]:
     verdict.paths = {row["input"]: row["path"] for row in taken}
     gone = {old for row in taken for old in (row["supersedes"] or "").split()}
     gone |= {row["input"] for row in taken if row["part_of"] is not None}
-    return {row["input"]: row["counted"] for row in taken if row["input"] not in gone}
+    return {
+        row["input"]: range(
+            0 if _is_before(row, expired) else row["counted"], row["counted"] + 1
+        )
+        for row in taken
+        if row["input"] not in gone
+    }
+
+
+def _is_before(row: dict[str, Any], day: datetime | None) -> bool:
+    first = row["first_packet"]
+    return day is not None and first is not None and first < day
 
 
 def _packets_by_input(kind: str, paths: list[Path]) -> dict[str, int]:

@@ -23,6 +23,7 @@ from fastflow.zones import HOUR, hour_number, time_zone
 
 if TYPE_CHECKING:
     from fastflow.store import Store
+    from fastflow.store.query import Batches
 
 
 class Selection:
@@ -84,6 +85,10 @@ class Selection:
         """Ask the files that have some of these hours; None: of the period's."""
         hours = hours or self.period_hours
         return self.store.sql(sql, list(params), hours=hours)
+
+    def stream(self, sql: str, params: Sequence[Any] = ()) -> Batches:
+        """Ask as `ask` does, and yield the rows as they come; see `Store.stream`."""
+        return self.store.stream(sql, list(params), hours=self.period_hours)
 
     @cached_property
     def network(self) -> Network | None:

@@ -22,7 +22,7 @@ from fastflow.store.durable import os_errors
 from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.publish import write_batch
-from fastflow.store.query import Params, Query
+from fastflow.store.query import Batches, Params, Query
 from fastflow.store.repair import Repair, repair
 from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
@@ -250,6 +250,29 @@ class Store:
         StoreError
             The store cannot be read.
         """
+        return self._query_of(hours).run(query, params)
+
+    def stream(
+        self,
+        query: str,
+        params: Params | None = None,
+        *,
+        hours: tuple[datetime, datetime] | None = None,
+    ) -> Batches:
+        """Ask as `sql` does, and yield the rows as they come.
+
+        Nothing else may be asked of this object before the last of them has come, or
+        the generator has been closed.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be read.
+        """
+        return self._query_of(hours).stream(query, params)
+
+    def _query_of(self, hours: tuple[datetime, datetime] | None) -> Query:
+        """Return the database, on the newest version's files of these hours."""
         self._table.refresh()
         if self._query is None:
             self._query = Query()
@@ -258,7 +281,7 @@ class Store:
             self._shown = None
             self._query.show(self._files(hours))
             self._shown = (self._table.version, hours)
-        return self._query.run(query, params)
+        return self._query
 
     def top(
         self,

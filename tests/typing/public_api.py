@@ -46,6 +46,7 @@ def asking() -> None:
         list[dict[str, Any]],
     )
     store.trend("port", "2020-Q3", every="week", measure="sources").to_pylist()
+    store.inputs("2020-08-27", where={"proto": 6}, statuses=["damaged"]).to_pylist()
     assert_type(store.is_committed("id"), bool)
     assert_type(store.export("counts.parquet", period="2020-Q3"), int)
     assert_type(store.export_canonical(Path("all.csv")), int)

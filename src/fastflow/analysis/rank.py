@@ -99,14 +99,7 @@ class Ranking:
         self._selection = selection
         self._by = by
         self.key = key_by(by)
-        store = selection.store
-        needs_sources = by == "source" or selection.needs_sources
-        if needs_sources and not store.settings.sources:
-            raise ConfigError(
-                f"{store.path}: the store was made without sources; "
-                "take another key, or filter by another column than src"
-            )
-        self.table = "sources" if needs_sources else "counts"
+        self.table = selection.table(needs_sources=by == "source")
 
     def first(self, hours: Hours | None, n: int) -> pa.Table:
         """Return the first `n` rows: key columns, `packets`, `total`, `key`.

@@ -69,15 +69,40 @@ class Selection:
         self._where = dict(where or {})
         self._wanted = sensors
         self._file = None if sensors_file is None else Path(sensors_file)
-        self.needs_sources = Conditions.of(self._where, None).needs_sources
+        self._filters_sources = Conditions.of(self._where, None).needs_sources
 
     def conditions(self, hours: Hours | None) -> Conditions:
         """Return the conditions on rows: the filters and sensors, in these hours."""
         conditions = Conditions.of(self._where, hours)
-        if self._wanted is not None:
-            marks = ", ".join("?" * len(self._chosen))
-            conditions.add(f"sensor in ({marks})", *self._chosen)
+        self.add_sensors(conditions)
         return conditions
+
+    def add_sensors(self, conditions: Conditions) -> None:
+        """Add the condition that rows, or captures, are of the sensors, if any."""
+        if self._wanted is not None:
+            conditions.add_one_of("sensor", self._chosen)
+
+    @property
+    def has_filters(self) -> bool:
+        """Rows have to match filters."""
+        return bool(self._where)
+
+    def table(self, needs_sources: bool = False) -> str:
+        """Return the table that a question takes: `sources` where it needs these.
+
+        Raises
+        ------
+        ConfigError
+            The store keeps none.
+        """
+        if not (needs_sources or self._filters_sources):
+            return "counts"
+        if not self.store.settings.sources:
+            raise ConfigError(
+                f"{self.store.path}: the store was made without sources; "
+                "take another key, or filter by another column than src"
+            )
+        return "sources"
 
     def ask(
         self, sql: str, params: Sequence[Any] = (), hours: Hours | None = None

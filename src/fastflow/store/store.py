@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -337,6 +337,29 @@ class Store:
             self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
         )
         return trend(selection, by, Options(every, measure, n, others, per_address))
+
+    def inputs(
+        self,
+        period: str | Period | None = None,
+        where: Mapping[str, Any] | None = None,
+        *,
+        statuses: Collection[str] = (),
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+    ) -> pa.Table:
+        """Return what became of captures, or those that made a number.
+
+        See `fastflow.analysis.inputs.inputs`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
+        """
+        from fastflow.analysis.inputs import inputs
+        from fastflow.analysis.selection import Selection
+
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return inputs(selection, statuses)
 
     def export(
         self,

@@ -259,7 +259,7 @@ def test_no_store_is_exit_1(tmp_path):
 def test_help_loads_nothing_heavy():
     code = (
         "import sys, fastflow.cli.top, fastflow.cli.query, fastflow.cli.trend, "
-        "fastflow.cli.sensors; "
+        "fastflow.cli.sensors, fastflow.cli.inputs; "
         "heavy = {'pyarrow', 'duckdb', 'deltalake', 'rich', 'altair'}; "
         "print(heavy & sys.modules.keys())"
     )

@@ -47,6 +47,7 @@ def asking() -> None:
         list[dict[str, Any]],
     )
     store.trend("port", "2020-Q3", every="week", measure="sources").to_pylist()
+    store.inputs("2020-08-27", where={"proto": 6}, statuses=["damaged"]).to_pylist()
     assert_type(store.is_committed("id"), bool)
     assert_type(store.compact(), Compaction)
     assert_type(store.expire(datetime(2020, 1, 1, tzinfo=UTC), daily=True), Expiry)

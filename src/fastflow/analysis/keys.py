@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -39,6 +39,9 @@ class Key:
         SQL condition on the columns of rows that have a key.
     derived_from : str or None
         The stored column that the key is a part of.
+    grouped_as : mapping of str to (str, str)
+        Columns that are faster to group in another form: SQL that makes it of the
+        column, and SQL that makes the column of it.
     """
 
     columns: Mapping[str, str]
@@ -46,35 +49,46 @@ class Key:
     name: Callable[[_Row], str | None] = lambda row: None
     only: str = "true"
     derived_from: str | None = None
+    grouped_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def select(self) -> str:
-        """The columns in a SELECT."""
-        return ", ".join(f"{sql} as {name}" for name, sql in self.columns.items())
+        """The columns in a SELECT that groups by them."""
+        there = {name: sql for name, (sql, _) in self.grouped_as.items()}
+        columns = {**self.columns, **there}
+        return ", ".join(f"{sql} as {name}" for name, sql in columns.items())
 
     @property
     def names(self) -> str:
-        """The columns by their names, where they were selected further inside."""
-        return ", ".join(self.columns)
+        """The columns as they are stored, where they were grouped further inside."""
+        made = {
+            name: f"{back} as {name}" for name, (_, back) in self.grouped_as.items()
+        }
+        return ", ".join(made.get(name, name) for name in self.columns)
 
     @property
     def is_there(self) -> str:
         """SQL condition, by the columns' names: there is a key."""
         return f"{next(iter(self.columns))} is not null and {self.only}"
 
-    def is_one_of(self, rows: pa.Table) -> tuple[str, list[Any]]:
-        """Return the SQL condition that the key is one of these rows', and its values.
+    def join(self, rows: pa.Table) -> tuple[str, list[Any]]:
+        """Return the SQL join that keeps rows with one of these keys, and its values.
+
+        The number of the key in `rows` is the column `nth`.
 
         Parameters
         ----------
         rows : pyarrow.Table, one row or more
             With the columns.
         """
-        one = f"({', '.join('?' * len(self.columns))})"
-        columns = ", ".join(self.columns.values())
+        marks = ", ".join("?" * len(self.columns))
+        wanted = ", ".join(f"({marks}, {nth})" for nth in range(rows.num_rows))
+        names = [f"wanted_{name}" for name in self.columns]
+        equal = zip(names, self.columns.values(), strict=True)
         values = [rows[name].to_pylist() for name in self.columns]
         return (
-            f"({columns}) in ({', '.join([one] * rows.num_rows)})",
+            f"join (values {wanted}) as wanted({', '.join(names)}, nth) "
+            f"on {' and '.join(f'{name} = {sql}' for name, sql in equal)}",
             [value for row in zip(*values, strict=True) for value in row],
         )
 
@@ -139,7 +153,10 @@ KEYS = {
     "tool": _plain("tool"),
     "traffic": _plain("traffic"),
     "source": Key(
-        {"src": "src", "ip_version": "ip_version"}, _source_text, _country_name
+        {"src": "src", "ip_version": "ip_version"},
+        _source_text,
+        _country_name,
+        grouped_as={"src": ("src::uuid", "src::blob")},
     ),
     "sensor": _plain("sensor"),
 }

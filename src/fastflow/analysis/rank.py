@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fastflow.analysis.distinct import distinct_sources
 from fastflow.analysis.keys import key_by
 from fastflow.analysis.selection import Selection
 from fastflow.analysis.where import Hours
@@ -51,20 +52,25 @@ def top(
     if per_address:
         selection.check_addresses()
     first = ranking.first(selection.period_hours, n)
-    sources = ranking.distinct_sources(first)
     period = selection.period
     before = {} if period is None else ranking.ranks(period.previous())
+    answers = zip(
+        first.to_pylist(),
+        ranking.names(first),
+        ranking.distinct_sources(first),
+        strict=True,
+    )
     rows = [
         {
             "rank": rank,
             "key": row["key"],
-            "name": ranking.key.name(row),
+            "name": name,
             "packets": row["packets"],
-            "sources": sources.get(row["key"]),
+            "sources": n_sources,
             "share": row["packets"] / row["total"],
             "previous_rank": before.get(row["key"]),
         }
-        for rank, row in enumerate(first.to_pylist(), start=1)
+        for rank, (row, name, n_sources) in enumerate(answers, start=1)
     ]
     if per_address:
         _add_rates(rows, selection, by)
@@ -93,14 +99,7 @@ class Ranking:
         self._selection = selection
         self._by = by
         self.key = key_by(by)
-        store = selection.store
-        needs_sources = by == "source" or selection.needs_sources
-        if needs_sources and not store.settings.sources:
-            raise ConfigError(
-                f"{store.path}: the store was made without sources; "
-                "take another key, or filter by another column than src"
-            )
-        self.table = "sources" if needs_sources else "counts"
+        self.table = selection.table(needs_sources=by == "source")
 
     def first(self, hours: Hours | None, n: int) -> pa.Table:
         """Return the first `n` rows: key columns, `packets`, `total`, `key`.
@@ -111,7 +110,6 @@ class Ranking:
         if n < 1:
             raise ConfigError(f"the number of keys must be 1 or more, not {n}")
         conditions = self._selection.conditions(hours)
-        country = ", max(country) as country" if self._by == "source" else ""
         rows = f"{self.table} where {conditions}"
         if stored := self.key.derived_from:
             # Taking the text of each row apart would double the time.
@@ -119,10 +117,11 @@ class Ranking:
                 f"(select {stored}, sum(packets) as packets from {rows} group by all)"
             )
         found = self._selection.ask(
-            f"with sums as (select {self.key.select}{country}, sum(packets) as packets "
+            f"with sums as (select {self.key.select}, sum(packets) as packets "
             f"from {rows} group by all), "
             f"ranked as (select * from sums where {self.key.is_there}) "
-            "select *, (select sum(packets) from sums) as total from ranked "
+            f"select {self.key.names}, packets, "
+            "(select sum(packets) from sums) as total from ranked "
             "where packets >= (select coalesce(min(packets), 0) "
             "from (select packets from ranked order by packets desc limit ?))",
             [*conditions.params, n],
@@ -132,23 +131,38 @@ class Ranking:
         order = [("packets", "descending"), ("key", "ascending")]
         return found.sort_by(order).slice(0, n)
 
-    def distinct_sources(self, first: pa.Table) -> dict[str, int]:
+    def distinct_sources(self, first: pa.Table) -> list[int | None]:
         """Return the exact number of distinct sources of each key of `first`."""
-        if not self._selection.store.settings.sources or first.num_rows == 0:
-            return {}
-        if self._by == "source":
-            return dict.fromkeys(first["key"].to_pylist(), 1)
-        conditions = self._selection.conditions(self._selection.period_hours)
-        is_one_of, values = self.key.is_one_of(first)
-        conditions.add(is_one_of, *values)
+        if not self._selection.store.settings.sources:
+            return [None] * first.num_rows
+        if self._by == "source" or first.num_rows == 0:
+            return [1] * first.num_rows
+        rows, params = self._rows_of(first)
+        found = distinct_sources(self._selection, "nth", first.num_rows, rows, params)
+        return list(found.tolist())
+
+    def names(self, first: pa.Table) -> list[str | None]:
+        """Return what people call each key of `first`."""
+        if self._by == "source" and first.num_rows:
+            first = first.append_column("country", self._countries(first))
+        return [self.key.name(row) for row in first.to_pylist()]
+
+    def _countries(self, first: pa.Table) -> pa.Array:
+        """Return the country of each source; asked of a few, as all would take long."""
+        rows, params = self._rows_of(first)
         found = self._selection.ask(
-            f"select {self.key.names}, count(*) as sources from (select distinct "
-            f"{self.key.select}, src, ip_version from sources where {conditions}) "
-            "group by all",
-            conditions.params,
+            f"select nth, max(country) as country from {rows} group by nth "
+            "order by nth",
+            params,
         )
-        texts = self.key.text(found).to_pylist()
-        return dict(zip(texts, found["sources"].to_pylist(), strict=True))
+        return found["country"]
+
+    def _rows_of(self, first: pa.Table) -> tuple[str, list[Any]]:
+        """Return the rows of `sources` with one of these keys, as SQL, and values."""
+        join, wanted = self.key.join(first)
+        conditions = self._selection.conditions(self._selection.period_hours)
+        rows = f"sources {join} where {conditions}"
+        return rows, [*wanted, *conditions.params]
 
     def ranks(self, previous: Period) -> dict[str, int]:
         """Return the rank of each key that was among the first of an earlier period."""

@@ -23,6 +23,7 @@ from fastflow.zones import HOUR, hour_number, time_zone
 
 if TYPE_CHECKING:
     from fastflow.store import Store
+    from fastflow.store.query import Batches
 
 
 class Selection:
@@ -68,15 +69,40 @@ class Selection:
         self._where = dict(where or {})
         self._wanted = sensors
         self._file = None if sensors_file is None else Path(sensors_file)
-        self.needs_sources = Conditions.of(self._where, None).needs_sources
+        self._filters_sources = Conditions.of(self._where, None).needs_sources
 
     def conditions(self, hours: Hours | None) -> Conditions:
         """Return the conditions on rows: the filters and sensors, in these hours."""
         conditions = Conditions.of(self._where, hours)
-        if self._wanted is not None:
-            marks = ", ".join("?" * len(self._chosen))
-            conditions.add(f"sensor in ({marks})", *self._chosen)
+        self.add_sensors(conditions)
         return conditions
+
+    def add_sensors(self, conditions: Conditions) -> None:
+        """Add the condition that rows, or captures, are of the sensors, if any."""
+        if self._wanted is not None:
+            conditions.add_one_of("sensor", self._chosen)
+
+    @property
+    def has_filters(self) -> bool:
+        """Rows have to match filters."""
+        return bool(self._where)
+
+    def table(self, needs_sources: bool = False) -> str:
+        """Return the table that a question takes: `sources` where it needs these.
+
+        Raises
+        ------
+        ConfigError
+            The store keeps none.
+        """
+        if not (needs_sources or self._filters_sources):
+            return "counts"
+        if not self.store.settings.sources:
+            raise ConfigError(
+                f"{self.store.path}: the store was made without sources; "
+                "take another key, or filter by another column than src"
+            )
+        return "sources"
 
     def ask(
         self, sql: str, params: Sequence[Any] = (), hours: Hours | None = None
@@ -84,6 +110,10 @@ class Selection:
         """Ask the files that have some of these hours; None: of the period's."""
         hours = hours or self.period_hours
         return self.store.sql(sql, list(params), hours=hours)
+
+    def stream(self, sql: str, params: Sequence[Any] = ()) -> Batches:
+        """Ask as `ask` does, and yield the rows as they come; see `Store.stream`."""
+        return self.store.stream(sql, list(params), hours=self.period_hours)
 
     @cached_property
     def network(self) -> Network | None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fastflow.analysis.buckets import Buckets
+from fastflow.analysis.distinct import distinct_sources
 from fastflow.analysis.rank import Ranking
 from fastflow.analysis.selection import Selection
 from fastflow.errors import ConfigError
@@ -153,27 +153,21 @@ class _Course:
         values = np.zeros((len(buckets.starts), first.num_rows), np.int64)
         if first.num_rows == 0:
             return values
-        key = self._ranking.key
+        join, wanted = self._ranking.key.join(first)
         # Of these hours also where the whole store is meant: it may grow meanwhile.
         conditions = self._selection.conditions(self._selection.hours)
-        is_one_of, wanted = key.is_one_of(first)
-        conditions.add(is_one_of, *wanted)
-        columns = f"{buckets.sql} as bucket, {key.select}"
+        params = [*wanted, *conditions.params]
+        cell = f"(({buckets.sql} - {buckets.first}) * {first.num_rows} + nth)"
         if self._options.measure == "sources":
-            sql = (
-                f"select bucket, {key.names}, count(*) as n from (select distinct "
-                f"{columns}, src, ip_version from sources where {conditions}) "
-                "group by all"
-            )
-        else:
-            sql = (
-                f"select {columns}, sum(packets) as n from {self._ranking.table} "
-                f"where {conditions} group by all"
-            )
-        found = self._selection.ask(sql, conditions.params)
-        rows = found["bucket"].to_numpy() - buckets.first
-        texts = pc.index_in(key.text(found), first["key"].combine_chunks())
-        values[rows, texts.to_numpy()] = found["n"].to_numpy()
+            rows = f"sources {join} where {conditions}"
+            found = distinct_sources(self._selection, cell, values.size, rows, params)
+            return found.reshape(values.shape)
+        sums = self._selection.ask(
+            f"select {cell} as cell, sum(packets) as n from {self._ranking.table} "
+            f"{join} where {conditions} group by all",
+            params,
+        )
+        values.ravel()[sums["cell"].to_numpy()] = sums["n"].to_numpy()
         return values
 
     def _total(self, buckets: Buckets) -> _Numbers:

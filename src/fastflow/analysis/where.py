@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -58,6 +58,10 @@ class Conditions:
         """Add one condition and the values of its `?`."""
         self.terms.append(term)
         self.params.extend(params)
+
+    def add_one_of(self, column: str, values: Collection[Any]) -> None:
+        """Add the condition that a column has one of these values."""
+        self.add(f"{column} in ({', '.join('?' * len(values))})", *values)
 
     def add_filter(self, column: str, value: Any) -> None:
         """Add the condition that a column has a value."""

@@ -1,4 +1,4 @@
-"""How `top`, `trend` and `sensors` are asked: options, and what they select."""
+"""How questions to a store are asked: options, and what they select."""
 
 from __future__ import annotations
 

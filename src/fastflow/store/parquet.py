@@ -22,15 +22,19 @@ STATS_COLUMNS = ("hour", "sensor", "proto", "dst_port", "input")
 #: Large enough for dictionaries to pay, small enough to hold two of them in memory.
 ROW_GROUP_ROWS = 1 << 18
 
-#: How a file of rows is encoded: texts by dictionaries, which arrive ready made,
-#: numbers by their differences, addresses without what they share with a neighbour.
+#: How a file of rows is encoded: texts by dictionaries, which arrive ready made, and
+#: numbers that have few values as well; other numbers by their differences; addresses
+#: as they are, without a length before each: what is sorted compresses well, and this
+#: is what a question reads fastest.
 _TEXTS = [field.name for field in SOURCES if field.type == pa.string()]
+_FEW_VALUES = ["packets", "bytes", "ip_ttl"]
 _ROW_OPTIONS: dict[str, Any] = {
     "compression_level": 1,
-    "use_dictionary": _TEXTS,
-    "write_statistics": list(STATS_COLUMNS),
+    "use_dictionary": [*_TEXTS, *_FEW_VALUES],
+    # Most row groups have no IPv6, and a question for it passes over them.
+    "write_statistics": [*STATS_COLUMNS, "ip_version"],
 }
-_ENCODINGS = {pa.binary(): "DELTA_BYTE_ARRAY"}
+_ENCODINGS = {pa.binary(): "DELTA_LENGTH_BYTE_ARRAY"}
 _INPUTS_OPTIONS: dict[str, Any] = {"compression_level": 3}
 
 
@@ -43,7 +47,7 @@ def write_rows(new: NewFile, kind: str, tables: Iterable[pa.Table]) -> str:
     encodings = {
         field.name: _ENCODINGS.get(field.type, "DELTA_BINARY_PACKED")
         for field in schema
-        if field.name not in _TEXTS
+        if field.name not in _ROW_OPTIONS["use_dictionary"]
     }
     return _write(new, schema, _ROW_OPTIONS | {"column_encoding": encodings}, tables)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from fastflow.errors import ConfigError, StoreError
 from fastflow.store.table import KINDS
 
 Params = Sequence[Any] | Mapping[str, Any]
+Batches = Generator[pa.RecordBatch, None, None]
 
 #: Columns that a view shows under another name.
 _RENAMED = {"inputs": {"input": "id"}}
@@ -100,9 +101,7 @@ class Query:
         with _store_errors():
             self._connection.execute(statement, params)
 
-    def stream(
-        self, query: str, params: Params | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    def stream(self, query: str, params: Params | None = None) -> Batches:
         """Run one statement of ours and yield its rows as they come.
 
         Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from fastflow.store.expire import Expiry, expire
 from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.publish import write_batch
-from fastflow.store.query import Params, Query
+from fastflow.store.query import Batches, Params, Query
 from fastflow.store.repair import Repair, repair
 from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
@@ -298,6 +298,29 @@ class Store:
         StoreError
             The store cannot be read.
         """
+        return self._query_of(hours).run(query, params)
+
+    def stream(
+        self,
+        query: str,
+        params: Params | None = None,
+        *,
+        hours: tuple[datetime, datetime] | None = None,
+    ) -> Batches:
+        """Ask as `sql` does, and yield the rows as they come.
+
+        Nothing else may be asked of this object before the last of them has come, or
+        the generator has been closed.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be read.
+        """
+        return self._query_of(hours).stream(query, params)
+
+    def _query_of(self, hours: tuple[datetime, datetime] | None) -> Query:
+        """Return the database, on the newest version's files of these hours."""
         self._table.refresh()
         if self._query is None:
             self._query = Query()
@@ -306,7 +329,7 @@ class Store:
             self._shown = None
             self._query.show(self._files(hours))
             self._shown = (self._table.version, hours)
-        return self._query.run(query, params)
+        return self._query
 
     def top(
         self,
@@ -362,6 +385,29 @@ class Store:
             self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
         )
         return trend(selection, by, Options(every, measure, n, others, per_address))
+
+    def inputs(
+        self,
+        period: str | Period | None = None,
+        where: Mapping[str, Any] | None = None,
+        *,
+        statuses: Collection[str] = (),
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+    ) -> pa.Table:
+        """Return what became of captures, or those that made a number.
+
+        See `fastflow.analysis.inputs.inputs`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
+        """
+        from fastflow.analysis.inputs import inputs
+        from fastflow.analysis.selection import Selection
+
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return inputs(selection, statuses)
 
     def export(
         self,

@@ -32,6 +32,8 @@ PYTEST_ARGS ?=
 DEMO_PACKETS ?= 1000000
 SECONDS ?= 60
 N ?= 200000
+KILLS ?= 1000
+SCHEDULES ?= 10000
 BENCH_ARGS ?=
 UPDATE ?=
 SAN_BASE := build/san
@@ -42,7 +44,7 @@ LLVM_COV ?= $(firstword $(notdir $(wildcard /usr/bin/llvm-cov /usr/bin/llvm-cov-
 LLVM_PROFDATA ?= $(subst cov,profdata,$(LLVM_COV))
 
 .PHONY: help venv build demo docs test test-all lint format headers typecheck sanitize \
-	fuzz fuzz-coverage differential differential-tshark bench bench-scaling bench-check \
+	fuzz fuzz-coverage differential differential-tshark faults bench bench-scaling bench-check \
 	instructions sdist-check clean
 
 help: ## list the targets
@@ -164,6 +166,9 @@ differential: build ## compare N=200000 damaged captures with libpcap
 
 differential-tshark: build ## compare every capture of ../shared/corpus with tshark
 	FASTFLOW_WHOLE_CORPUS=1 $(PY) -m pytest -s tests/differential/test_tshark_corpus.py $(PYTEST_ARGS)
+
+faults: build ## KILLS=1000 random kill -9 and SCHEDULES=10000 of deliveries, and all faults
+	FASTFLOW_KILLS=$(KILLS) FASTFLOW_SCHEDULES=$(SCHEDULES) $(PY) -m pytest tests/faults tests/property/test_schedules.py $(PYTEST_ARGS)
 
 bench: build ## measure beside libpcap and the peers (BENCH_ARGS="--packets 1000000")
 	$(PY) benchmarks/run.py $(BENCH_ARGS)

@@ -110,6 +110,7 @@ def reduced(
     """Return a reduced capture of these source rows (see `source_row`)."""
     merged = _merge([source_row(**row) | {"input": input_id} for row in rows])
     counted = sum(row["packets"] for row in merged)
+    times = [int(row["hour"].timestamp()) * 1_000_000 for row in merged]
     refused = dict(uncounted or {})
     fields = {
         "path": f"/captures/{input_id}.pcap",
@@ -119,6 +120,8 @@ def reduced(
         "records": counted + sum(refused.values()),
         "counted": counted,
         "uncounted": refused,
+        "first_packet": min(times, default=None),
+        "last_packet": max(times, default=None),
     }
     return Reduced(
         InputRecord(input=input_id, **(fields | record)),

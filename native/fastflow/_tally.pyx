@@ -3,25 +3,23 @@
 As in _core.pyx: checks of arguments, memory, the GIL, and nothing of protocols.
 """
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.errno cimport EIO, ENOMEM, errno
+from cpython.mem cimport PyMem_RawFree
+from libc.errno cimport ENOMEM, errno
 from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.mman cimport MADV_HUGEPAGE, madvise
-from posix.unistd cimport pread, pwrite
+from posix.unistd cimport pwrite
 
 import os
 
 from fastflow._c cimport (
     FF_CHUNK_ROWS,
-    FF_KINDS_KEY_BYTES,
     FF_NEED_OPTIONS,
     FF_NEED_ROOM,
     aligned_alloc,
     ff_cell,
-    ff_lexicon,
     ff_outcome,
     ff_run_gather,
     ff_run_sort,
@@ -43,42 +41,19 @@ cdef enum:
     SPILLED_CELLS = 1 << 14  # of a run, written at a time
 
 
-cdef int _compare_kinds(const void *a, const void *b) noexcept nogil:
-    """Compare two keys of the dictionary of kinds, pointed to."""
-    return memcmp((<const void **> a)[0], (<const void **> b)[0], FF_KINDS_KEY_BYTES)
-
-
-cdef uint32_t *rank_kinds(const ff_lexicon *lexicon) noexcept nogil:
-    """Return the rank of each list of kinds among all; NULL where memory is out."""
-    cdef size_t i, n = lexicon.kinds.n_entries
-    cdef const uint8_t **keys
-    cdef uint32_t *ranks = <uint32_t *> PyMem_RawMalloc((n + 1) * sizeof(uint32_t))
-    keys = <const uint8_t **> PyMem_RawMalloc((n + 1) * sizeof(void *))
-    if ranks == NULL or keys == NULL:
-        PyMem_RawFree(ranks)
-        PyMem_RawFree(keys)
-        return NULL
-    for i in range(n):
-        keys[i] = lexicon.kinds.keys + i * FF_KINDS_KEY_BYTES
-    qsort(keys, n, sizeof(void *), _compare_kinds)
-    for i in range(n):
-        ranks[(keys[i] - lexicon.kinds.keys) // FF_KINDS_KEY_BYTES] = <uint32_t> i
-    PyMem_RawFree(keys)
-    return ranks
-
-
 cdef void *_new_block(size_t n_bytes) noexcept nogil:
     """Make room that begins on a cache line; free() takes it back.
 
     Where it is large, in huge pages: clearing small ones costs as much as counting, and
     to find them as much again. What is never touched takes no memory.
     """
+    cdef size_t unit = sizeof(ff_cell)
     cdef void *block
-    if n_bytes < 2 * HUGE_PAGE_BYTES:
-        return aligned_alloc(sizeof(ff_cell), n_bytes)
-    n_bytes = (n_bytes + HUGE_PAGE_BYTES - 1) // HUGE_PAGE_BYTES * HUGE_PAGE_BYTES
-    block = aligned_alloc(HUGE_PAGE_BYTES, n_bytes)
-    if block != NULL:
+    if n_bytes >= 2 * HUGE_PAGE_BYTES:
+        unit = HUGE_PAGE_BYTES
+    n_bytes = (n_bytes + unit - 1) // unit * unit
+    block = aligned_alloc(unit, n_bytes)
+    if block != NULL and unit == HUGE_PAGE_BYTES:
         madvise(block, n_bytes, MADV_HUGEPAGE)
     return block
 
@@ -104,28 +79,6 @@ cdef class Run:
     def n_cells(self):
         """How many there are."""
         return self.place.n_cells
-
-
-cdef int read_cells(
-    const cells_place *place, ff_cell *into, size_t begin, size_t n
-) noexcept nogil:
-    """Copy n cells from `begin` on; return 0, or what went wrong as an errno."""
-    cdef size_t n_bytes = n * sizeof(ff_cell), done = 0
-    cdef ssize_t got
-    if place.cells != NULL:
-        ff_run_gather(place.cells, place.order + begin, n, into)
-        return 0
-    while done < n_bytes:
-        got = pread(
-            place.fd,
-            <char *> into + done,
-            n_bytes - done,
-            place.offset + <int64_t> (begin * sizeof(ff_cell) + done),
-        )
-        if got <= 0:
-            return errno if got < 0 else EIO
-        done += <size_t> got
-    return 0
 
 
 cdef int _write_all(

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from fastflow._version import __version__
 from fastflow.counting import Counting
-from fastflow.errors import ConfigError, exit_code
+from fastflow.errors import ConfigError, StoreError, exit_code
 from fastflow.filters import PacketFilter, compile_filter
 from fastflow.identity import Digest, DigestBeside
 from fastflow.outcome import UNKNOWN_FORMAT, ScanStats, messages
@@ -31,6 +31,9 @@ from fastflow.store.settings import is_hidden
 #: A commit costs two fsyncs whatever it holds: captures share one, up to these bounds.
 _COMMIT_INPUTS = 256
 _COMMIT_CELLS = 1 << 20
+
+#: So many small files of a table, and a query takes a second longer.
+_SMALL_FILES = 1000
 
 _PARENT = "{parent}"
 
@@ -75,6 +78,7 @@ def reduce(
     filter: str | None = None,
     decap: str | Iterable[str] | None = None,
     resume: bool = False,
+    compact: bool = True,
     progress: Progress | None = None,
     phases: Phases = NO_PHASES,
 ) -> ReduceReport:
@@ -102,6 +106,8 @@ def reduce(
     resume : bool
         Do not read files again that are recorded as taken in with the same path, size
         and modification time; they are duplicates.
+    compact : bool
+        Join the store's small files afterwards, if there are more than a thousand.
     progress : callable or None
         Called with the numbers of bytes read and of packets met since the last call of
         the same capture, from any thread.
@@ -148,7 +154,7 @@ def reduce(
 
     for reduced, lines in in_order(work, sizes, workers or core_count()):
         committer.add(reduced, lines)
-    return committer.finish()
+    return committer.finish(compact)
 
 
 def _settings(
@@ -363,9 +369,8 @@ class _Committer:
             if input_id is None:
                 rest.append(capture)
                 continue
-            record = InputRecord(
-                input_id, capture.path, sensor, "duplicate", __version__
-            )
+            name = _sensor_of(capture, sensor)
+            record = InputRecord(input_id, capture.path, name, "duplicate", __version__)
             self._report.inputs.append(record)
             if progress is not None:
                 progress(size or 0, 0)
@@ -383,11 +388,21 @@ class _Committer:
         if len(self._batch) >= _COMMIT_INPUTS or self._n_cells >= _COMMIT_CELLS:
             self._commit()
 
-    def finish(self) -> ReduceReport:
+    def finish(self, compact: bool) -> ReduceReport:
         """Commit what is left and return the report."""
         if self._batch:
             self._commit()
+        if compact:
+            self._compact()
         return self._report
+
+    def _compact(self) -> None:
+        try:
+            with self._phases.phase("publish"):
+                self._store.compact(more_than=_SMALL_FILES)
+        except StoreError as error:
+            # Every capture is in the store; only queries are slower than they might be.
+            self._report.messages.append(f"small files were not joined: {error}")
 
     def _commit(self) -> None:
         say = self._report.messages.append

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
-from fastflow.errors import ConfigError, FastflowError
+from fastflow.complete_file import complete_file
+from fastflow.errors import ConfigError
 from fastflow.row_text import json_lines, text_columns
 
 STDOUT = "-"
@@ -177,20 +178,5 @@ def open_writer(
             yield writer
         sys.stdout.buffer.flush()
         return
-    path = Path(output)
-    hidden = path.with_name(f".{path.name}.tmp")
-    try:
-        file = hidden.open("wb")
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
-    try:
-        with file, opener(file, schema) as writer:
-            yield writer
-        hidden.replace(path)
-    except OSError as error:
-        raise FastflowError(
-            f"{output}: cannot be written ({error.strerror or error}); "
-            "is there room, and is it no directory?"
-        ) from error
-    finally:
-        hidden.unlink(missing_ok=True)
+    with complete_file(output) as file, opener(file, schema) as writer:
+        yield writer

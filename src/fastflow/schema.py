@@ -136,6 +136,7 @@ INPUTS = pa.schema(
     [
         _INPUT,
         pa.field("supersedes", pa.string()),
+        pa.field("part_of", pa.string()),
         pa.field("head", pa.string()),
         pa.field("path", pa.string(), nullable=False),
         pa.field("size", pa.int64()),
@@ -185,6 +186,9 @@ class InputRecord:
     supersedes : str or None
         The ids of inputs whose bytes this one begins with, separated by spaces: their
         counts were taken out when it came.
+    part_of : str or None
+        The id of an input that came before it and begins with its bytes: it adds no
+        counts.
     head : str or None
         Hash of its bytes up to the end of the first packet's record.
     size, mtime_ns : int or None
@@ -214,6 +218,7 @@ class InputRecord:
     mtime_ns: int | None = None
     dropped: int | None = None
     supersedes: str | None = None
+    part_of: str | None = None
     head: str | None = None
     country_table: str | None = None
     country_date: str | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal, Self
 
 from fastflow.errors import ConfigError
+from fastflow.zones import offsets, start_of_day
 
 SECOND_NS = 1_000_000_000
 
@@ -19,7 +20,7 @@ PERIOD_FORMS = "2020, 2020-Q3, 2020-08, 2020-W35, 2020-08-27 or 2020-08-26..2020
 
 @dataclass(frozen=True)
 class Period:
-    """A span of whole UTC days with a name.
+    """A span of whole days with a name.
 
     Attributes
     ----------
@@ -27,26 +28,32 @@ class Period:
         The period as it is written, e.g. `2020-Q3`.
     start, end : datetime.datetime, UTC
         First moment of the period, and first moment after it.
+    zone : datetime.tzinfo
+        Whose days they are.
     """
 
     text: str
     kind: PeriodKind
     start: datetime
     end: datetime
+    zone: tzinfo = UTC
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, zone: tzinfo = UTC) -> Self:
         """Read a period.
 
         Parameters
         ----------
         text : str
             A year, quarter, month, ISO week, day, or two days (both inclusive).
+        zone : datetime.tzinfo
+            Whose days are meant.
 
         Raises
         ------
         ConfigError
-            The text is none of these, or names no day of the calendar.
+            The text is none of these, or names no day of the calendar, or the zone is
+            not whole hours away from UTC during the period.
         """
         for kind, pattern, days in _FORMS:
             match = pattern.fullmatch(text.strip())
@@ -57,8 +64,24 @@ class Period:
             except (ValueError, OverflowError):
                 break
             if first < after:
-                return cls(text.strip(), kind, _midnight(first), _midnight(after))
+                return cls._of_days(text.strip(), kind, first, after, zone)
         raise ConfigError(f"{text!r} is no period; write {PERIOD_FORMS}")
+
+    @classmethod
+    def _of_days(
+        cls, text: str, kind: PeriodKind, first: date, after: date, zone: tzinfo
+    ) -> Self:
+        try:
+            start, end = start_of_day(first, zone), start_of_day(after, zone)
+        except OverflowError as error:
+            raise ConfigError(f"{text}: beyond the calendar in {zone}") from error
+        offsets(zone, start, end)  # raises where a day has no whole hours
+        return cls(text, kind, start, end, zone)
+
+    @property
+    def hours(self) -> tuple[datetime, datetime]:
+        """Start and end."""
+        return self.start, self.end
 
     def previous(self) -> Period:
         """Return the period of the same kind just before this one.
@@ -69,12 +92,13 @@ class Period:
             The calendar begins with this period.
         """
         try:
-            return Period.parse(self._previous_text())
+            return Period.parse(self._previous_text(), self.zone)
         except OverflowError as error:
             raise ConfigError(f"there is no period before {self.text}") from error
 
     def _previous_text(self) -> str:
-        last = (self.start - timedelta(days=1)).date()
+        first, after = self._local_day(self.start), self._local_day(self.end)
+        last = first - timedelta(days=1)
         match self.kind:
             case "year":
                 return f"{last.year:04}"
@@ -88,8 +112,10 @@ class Period:
             case "day":
                 return last.isoformat()
             case "range":
-                first = self.start.date() - (self.end - self.start)
-                return f"{first}..{last}"
+                return f"{first - (after - first)}..{last}"
+
+    def _local_day(self, moment: datetime) -> date:
+        return moment.astimezone(self.zone).date()
 
 
 _DURATION_UNITS = {"d": "days", "h": "hours"}
@@ -109,8 +135,23 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
+def parse_past_day(text: str) -> datetime:
+    """Return the midnight (UTC) that a day begins with, written `2020-01-01`.
+
+    Or the last one that was at least so long ago, written `400d`.
+
+    Raises
+    ------
+    ConfigError
+        The text is neither.
+    """
+    if re.fullmatch(_DAY, text.strip()):
+        return Period.parse(text).start
+    try:
+        moment = datetime.now(UTC) - parse_duration(text)
+    except (ConfigError, OverflowError) as error:
+        raise ConfigError(f"{text!r} is no day; write 2020-01-01 or 400d") from error
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _year(year: str) -> tuple[date, date]:

@@ -273,6 +273,23 @@ def test_versions_of_a_capture_count_once_in_any_order(
     assert ports(store) == list(range(1, 8))
 
 
+def test_a_shorter_version_is_recorded_and_adds_nothing(tmp_path: Path) -> None:
+    store, long, short = (tmp_path / name for name in ("s", "long.pcap", "short.pcap"))
+    for capture, n_packets in ((long, 5), (short, 3)):
+        capture.write_bytes(grown(n_packets))
+    (whole,) = reduce_to(store, long)
+    (part,) = reduce_to(store, short)
+    assert (part["status"], part["counted"]) == ("complete", 3)
+    assert ports(store) == list(range(1, 6))
+    rows = Store(store).sql("select part_of from inputs order by records")
+    assert rows["part_of"].to_pylist() == [whole["id"], None]
+    assert Store.verify(store).is_good
+    long.unlink()
+    (again,) = reduce_to(store, short)
+    assert again["status"] == "duplicate"
+    assert ports(store) == list(range(1, 6))
+
+
 def test_what_stands_in_one_file_with_a_grown_capture_stays(tmp_path: Path) -> None:
     store, growing, other = (tmp_path / name for name in ("s", "a.pcap", "b.pcap"))
     growing.write_bytes(grown(3))

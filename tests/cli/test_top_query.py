@@ -3,14 +3,20 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
+from itertools import combinations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from fastflow.addresses import from_text
 from fastflow.cli.query import command as query
 from fastflow.cli.top import command as top
+from fastflow.errors import ConfigError
 from fastflow.store import Store
 from reduced import at, reduced
 
@@ -149,9 +155,67 @@ def test_query_without_rows(store):
     assert run_json(query, "--store", store, "select * from counts where false") == []
 
 
-def test_csv_and_json_exclude_each_other(store):
-    result = run(query, "--store", store, "select 1", "--csv", "--json")
-    assert result.exit_code == 2
+def test_csv_json_and_a_file_exclude_each_other(store, tmp_path):
+    options = ["--csv", "--json", f"-o{tmp_path / 'a.csv'}"]
+    for pair in combinations(options, 2):
+        result = run(query, "--store", store, "select 1", *pair)
+        assert result.exit_code == 2
+        assert "exclude each other" in result.stderr
+
+
+def test_query_csv_writes_true_as_json_does(store):
+    result = run(query, "--store", store, "select true as a, false as b", "--csv")
+    assert result.stdout == "a,b\ntrue,false\n"
+
+
+READ = {
+    "parquet": lambda path: pq.read_table(path).to_pylist(),
+    "arrow": lambda path: pa.ipc.open_file(path).read_all().to_pylist(),
+    "csv": lambda path: list(csv.DictReader(path.read_text().splitlines())),
+    "ndjson": lambda path: [json.loads(line) for line in path.read_text().splitlines()],
+}
+
+
+@pytest.mark.parametrize("ending", READ)
+def test_query_writes_files(store, tmp_path, ending):
+    path = tmp_path / f"x.{ending}"
+    sql = "select src, hour, sum(packets) n from sources group by all order by n"
+    result = run(query, "--store", store, sql, "-o", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    rows = READ[ending](path)
+    is_text = ending in ("csv", "ndjson")
+    src = "2001:db8::1" if is_text else from_text("2001:db8::1")[0]
+    hour = "2020-08-27T01:00:00Z" if is_text else at(25)
+    assert rows[2] == {"src": src, "hour": hour, "n": "5" if ending == "csv" else 5}
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x.xlsx", ".parquet, .arrow, .csv, .ndjson"),
+        ("none/x.csv", "cannot be written"),
+    ],
+)
+def test_query_file_that_cannot_be(store, tmp_path, name, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run(query, "--store", store, "select 1", "-o", str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_top_of_local_days(store):
+    options = ["--store", store, "--by", "port", "--period", "2020-08-26"]
+    assert [row["packets"] for row in run_json(top, *options)] == [3]
+    assert [
+        row["packets"] for row in run_json(top, *options, "--tz", "Asia/Tokyo")
+    ] == [3]
+    # 01:00 UTC on the 27th is still the 26th in New York.
+    local = run_json(top, *options, "--tz", "America/New_York")
+    assert [(row["key"], row["packets"]) for row in local] == [
+        ("445/tcp", 5),
+        ("23/tcp", 2),
+    ]
+    assert [row["previous_rank"] for row in local] == [1, None]
 
 
 def fastflow(*arguments):
@@ -170,6 +234,13 @@ def fastflow(*arguments):
         (["query", "--json", "select 1 as a, 2 as a"], 2, "two columns are named 'a'"),
         (["top", "--by", "port", "--where", "colour=red"], 2, "there are sensor"),
         (["top", "--by", "port", "--period", "August"], 2, "2020-Q3"),
+        (["top", "--by", "port", "--tz", "Mars"], 2, "IANA name"),
+        (
+            ["top", "--by", "port", "--period", "2020", "--tz", "Asia/Kolkata"],
+            2,
+            "whole hours from UTC",
+        ),
+        (["top", "--by", "port", "--per-address"], 2, "sensors.toml"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(store, arguments, code, message):
@@ -187,8 +258,9 @@ def test_no_store_is_exit_1(tmp_path):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys, fastflow.cli.top, fastflow.cli.query; "
-        "heavy = {'pyarrow', 'duckdb', 'deltalake', 'rich'}; "
+        "import sys, fastflow.cli.top, fastflow.cli.query, fastflow.cli.trend, "
+        "fastflow.cli.sensors, fastflow.cli.inputs; "
+        "heavy = {'pyarrow', 'duckdb', 'deltalake', 'rich', 'altair'}; "
         "print(heavy & sys.modules.keys())"
     )
     result = subprocess.run(

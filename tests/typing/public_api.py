@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -11,7 +12,7 @@ from fastflow.outcome import ScanStats
 from fastflow.packets import Scan
 from fastflow.pipeline import ReduceReport
 from fastflow.schema import InputRecord
-from fastflow.store import Settings, SharedReport, Sharing, Store
+from fastflow.store import Compaction, Expiry, Settings, SharedReport, Sharing, Store
 
 
 def scanning() -> None:
@@ -42,7 +43,15 @@ def asking() -> None:
     assert_type(
         store.top("port", "2020-Q3", where={"country": "JP"}), list[dict[str, Any]]
     )
+    assert_type(
+        store.top("window", "2020-Q3", tz="Asia/Tokyo", sensors=["JP"]),
+        list[dict[str, Any]],
+    )
+    store.trend("port", "2020-Q3", every="week", measure="sources").to_pylist()
+    store.inputs("2020-08-27", where={"proto": 6}, statuses=["damaged"]).to_pylist()
     assert_type(store.is_committed("id"), bool)
+    assert_type(store.compact(), Compaction)
+    assert_type(store.expire(datetime(2020, 1, 1, tzinfo=UTC), daily=True), Expiry)
     assert_type(store.export("counts.parquet", period="2020-Q3"), int)
     assert_type(store.export_canonical(Path("all.csv")), int)
     assert_type(store.export_shared("a.csv", Sharing(min_packets=20)), SharedReport)

@@ -18,7 +18,8 @@ PACKAGE = Path(fastflow.__file__).parent
 #: own package. Packages stand for all of their modules.
 LAYERS = (
     ("_version", "errors", "addresses", "native_types", "phases", "caches"),
-    ("units", "names", "data"),
+    ("zones", "names", "data", "complete_file"),
+    ("units",),
     ("schema", "arena", "filter_text"),
     ("filters",),
     ("sources",),
@@ -27,6 +28,7 @@ LAYERS = (
     ("split",),
     ("packets",),
     ("row_files",),
+    ("tables",),
     ("stages",),
     ("synth",),
     ("identity",),
@@ -34,6 +36,7 @@ LAYERS = (
     ("counting", "pool"),
     ("pipeline",),
     ("analysis",),
+    ("charts",),
     ("cli",),
     ("__main__",),
 )
@@ -41,7 +44,10 @@ LAYERS = (
 #: Upward imports that wait until they are needed, and why they are there.
 EXCEPTIONS = {
     ("packets", "stages"): "a scan that is asked for `country` calls that stage",
-    ("store", "analysis"): "Store.top() is a convenience of the public surface",
+    (
+        "store",
+        "analysis",
+    ): "Store.top(), trend() and inputs() are conveniences of the public surface",
 }
 
 #: Compiled modules, and the only modules that import them.

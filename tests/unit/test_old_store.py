@@ -15,8 +15,9 @@ from fastflow.store.settings import SCHEMA_VERSION
 from old_store import of_version, without_columns
 from reduced import some_input
 
-#: A store of schema version 1, made by fastflow 0.1.0 of two captures; never changed.
-FROZEN = Path(__file__).parents[1] / "data" / "store-v1"
+#: Stores of each schema version, made by fastflow 0.1.0 of two captures; never changed.
+#: That of version 2 has been compacted, and its hours added up to days.
+FROZEN = Path(__file__).parents[1] / "data"
 
 #: Nullable columns, any of which a later version might have added.
 LATER = sorted(
@@ -78,20 +79,18 @@ def test_an_older_store_is_exported(old: Path, tmp_path: Path) -> None:
     assert store.export_canonical(out / "all.csv") > 0
 
 
-def test_the_frozen_store_is_read_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_a_frozen_store_is_read_as_it_was(tmp_path: Path, version: int) -> None:
+    """Raise the version, and freeze a store of the new one too: all must be read."""
     root = tmp_path / "store"
-    shutil.copytree(FROZEN, root)
+    shutil.copytree(FROZEN / f"store-v{version}", root)
     store = Store(root)
+    assert store.settings.schema_version == version
     out = tmp_path / "all.csv"
     store.export_canonical(out)
-    assert out.read_text() == (FROZEN.parent / "store-v1.csv").read_text()
+    assert out.read_text() == (FROZEN / f"store-v{version}.csv").read_text()
     assert store.is_committed("input-001")
     assert store.publish([some_input(1), some_input(3)]) == ["input-003"]
-
-
-def test_the_frozen_store_is_of_this_version_or_an_older_one() -> None:
-    """Raise it, and freeze a store of the new one too: both must be read."""
-    assert Store(FROZEN).settings.schema_version == SCHEMA_VERSION == 1
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -1,32 +1,32 @@
 """`top` agrees with a slow counter in plain Python, whatever is asked."""
 
-from collections import defaultdict
-
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fastflow.addresses import to_text
-from fastflow.analysis.rank import RANKINGS, top
-from fastflow.cli.top import RANKINGS as CLI_RANKINGS
+from fastflow.analysis.keys import KEYS
+from fastflow.cli.question import KEYS as CLI_KEYS
 from fastflow.errors import ConfigError
 from fastflow.names import country_name, service_name
 from fastflow.store import Store
-from fastflow.units import Period
-from reduced import at, reduced, source_row
+from questions import (
+    ROW,
+    WHERE,
+    in_order,
+    key_of,
+    lies_in,
+    matching,
+    packets_and_sources,
+)
+from reduced import at, reduced
 
-PROTOCOLS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
-DAY, DAY_BEFORE = "2020-08-27", "2020-08-26"
-
-
-def key_of(by: str, row: dict) -> str | None:
-    if by == "port":
-        proto = PROTOCOLS.get(row["proto"])
-        known = proto is not None and row["dst_port"] is not None
-        return f"{row['dst_port']}/{proto}" if known else None
-    if by == "source":
-        return to_text(row["src"], row["ip_version"])
-    return row[by]
+DAY = "2020-08-27"
+#: Periods, and the one before each.
+BEFORE = {
+    DAY: "2020-08-26",
+    "2020-08": "2020-07",
+    "2020-08-27..2020-08-27": "2020-08-26..2020-08-26",
+}
 
 
 def name_of(by: str, key: str, country: str | None) -> str | None:
@@ -38,18 +38,12 @@ def name_of(by: str, key: str, country: str | None) -> str | None:
 
 
 def slow_ranks(rows: list[dict], by: str, n: int) -> list[dict]:
-    packets: dict[str, int] = defaultdict(int)
-    sources: dict[str, set] = defaultdict(set)
+    packets, sources = packets_and_sources(by, rows)
     countries: dict[str, str] = {}
     for row in rows:
-        key = key_of(by, row)
-        if key is None:
-            continue
-        packets[key] += row["packets"]
-        sources[key].add((row["src"], row["ip_version"]))
         if row["country"] is not None:
+            key = key_of(by, row)
             countries[key] = max(row["country"], countries.get(key, ""))
-    order = sorted(packets, key=lambda key: (-packets[key], key))[:n]
     total = sum(row["packets"] for row in rows)
     return [
         {
@@ -60,20 +54,16 @@ def slow_ranks(rows: list[dict], by: str, n: int) -> list[dict]:
             "sources": len(sources[key]),
             "share": packets[key] / total,
         }
-        for rank, key in enumerate(order, start=1)
+        for rank, key in enumerate(in_order(packets, n), start=1)
     ]
 
 
-def slow_top(rows, by, period, where, n) -> list[dict]:
-    rows = [source_row(**row) for row in rows]
-    for column, value in where.items():
-        wanted = None if value == "null" else value
-        rows = [row for row in rows if row[column] == wanted]
+def slow_top(rows, by, period, where, n, tz) -> list[dict]:
+    rows = matching(rows, where)
     before = []
     if period is not None:
-        now, then = Period.parse(period), Period.parse(period).previous()
-        before = [row for row in rows if then.start <= row["hour"] < then.end]
-        rows = [row for row in rows if now.start <= row["hour"] < now.end]
+        before = [row for row in rows if lies_in(BEFORE[period], row["hour"], tz)]
+        rows = [row for row in rows if lies_in(period, row["hour"], tz)]
     previous = {row["key"]: row["rank"] for row in slow_ranks(before, by, 10)}
     return [
         row | {"previous_rank": previous.get(row["key"])}
@@ -81,36 +71,7 @@ def slow_top(rows, by, period, where, n) -> list[dict]:
     ]
 
 
-ROW = st.fixed_dictionaries(
-    {
-        "hour": st.integers(0, 47).map(at),
-        "sensor": st.sampled_from(["a", "b"]),
-        "proto": st.sampled_from([1, 6, 17, 132]),
-        "dst_port": st.none() | st.integers(0, 30) | st.sampled_from([445, 1433]),
-        "icmp_type": st.sampled_from([None, 8]),
-        "country": st.sampled_from([None, "JP", "US", "NL"]),
-        "signature": st.sampled_from([None, "1024:::", "8192:2-1-3:1460:8", "é:::"]),
-        "tool": st.sampled_from([None, "zmap", "masscan"]),
-        "src": st.sampled_from(
-            ["192.0.2.1", "192.0.2.10", "192.0.2.9", "2001:db8::1", "::ffff:192.0.2.1"]
-        ),
-        "packets": st.integers(1, 3),
-    }
-)
-WHERE = st.dictionaries(
-    st.sampled_from(["country", "tool", "sensor", "proto", "dst_port"]),
-    st.just("null"),
-    max_size=1,
-) | st.sampled_from(
-    [
-        {"country": "JP"},
-        {"country": "JP", "proto": 6},
-        {"dst_port": 445},
-        {"icmp_type": 8},
-        {"sensor": "a", "tool": "zmap"},
-        {"signature": "é:::"},
-    ]
-)
+HOURS = st.fixed_dictionaries(ROW | {"hour": st.integers(0, 47).map(at)})
 
 
 @settings(
@@ -119,22 +80,26 @@ WHERE = st.dictionaries(
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(
-    st.lists(st.lists(ROW, max_size=30), min_size=1, max_size=3),
+    st.lists(st.lists(HOURS, max_size=30), min_size=1, max_size=3),
     WHERE,
-    st.sampled_from([None, DAY, "2020-08", "2020-08-27..2020-08-27"]),
+    st.sampled_from([None, *BEFORE]),
     st.integers(1, 40),
+    st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"]),
 )
-@example([[{}], [{"hour": at(24)}]], {}, DAY, 10)
-def test_top_agrees_with_the_slow_counter(tmp_path_factory, inputs, where, period, n):
+@example([[{}], [{"hour": at(24)}]], {}, DAY, 10, "UTC")
+def test_top_agrees_with_the_slow_counter(
+    tmp_path_factory, inputs, where, period, n, tz
+):
     store = Store(tmp_path_factory.mktemp("store"), create=True)
     store.publish([reduced(f"i{k}", rows) for k, rows in enumerate(inputs)])
     rows = [row for rows in inputs for row in rows]
-    for by in RANKINGS:
-        assert top(store, by, period, where, n) == slow_top(rows, by, period, where, n)
+    for by in KEYS:
+        fast = store.top(by, period, where, n, tz=tz)
+        assert fast == slow_top(rows, by, period, where, n, tz)
 
 
-def test_the_command_offers_every_ranking():
-    assert tuple(RANKINGS) == CLI_RANKINGS
+def test_the_command_offers_every_key():
+    assert tuple(KEYS) == CLI_KEYS
 
 
 @pytest.fixture
@@ -216,7 +181,7 @@ def test_store_without_sources(tmp_path):
 
 def test_empty_store(tmp_path):
     store = Store(tmp_path, create=True)
-    for by in RANKINGS:
+    for by in KEYS:
         assert store.top(by) == store.top(by, "2020-Q3") == []
 
 

@@ -17,6 +17,7 @@ from fastflow.errors import ConfigError
 from fastflow.store import SharedReport, Sharing, Store
 from fastflow.store.shared import CELL, FOLDS, SHARED
 from reduced import EPOCH, at, reduced
+from strategies import relaxed
 
 NOW = EPOCH + timedelta(days=30)
 DAY = timedelta(days=1)
@@ -79,8 +80,7 @@ def source_rows(draw: st.DrawFn) -> list[Row]:
 
 
 @settings(
-    deadline=None,
-    max_examples=60,
+    relaxed(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

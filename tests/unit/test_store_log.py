@@ -83,7 +83,7 @@ def test_a_torn_end_is_set_aside_by_who_writes(root: Path) -> None:
         Store(root)
     store = Store(root, create=True)
     store.recover()
-    assert torn.with_name(f".{torn.name}.torn").exists()
+    assert (root / "_aside" / torn.name).exists()
     assert committed(root) == ["input-000", "input-001"]
     assert store.publish([some_input(2)]) == ["input-002"]
     assert committed(root) == ["input-000", "input-001", "input-002"]

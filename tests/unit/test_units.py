@@ -1,4 +1,4 @@
-"""Periods are whole UTC days, and the one before is of the same kind."""
+"""Periods are whole days of a zone, and the one before is of the same kind."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,9 @@ from fastflow.units import (
     format_bytes,
     format_count,
     parse_duration,
+    parse_past_day,
 )
+from fastflow.zones import offsets, time_zone
 
 
 def day(text: str) -> datetime:
@@ -116,6 +118,81 @@ def test_day_lies_in_its_week_month_and_quarter(date):
 
 
 @pytest.mark.parametrize(
+    ("zone", "text", "start", "end", "previous"),
+    [
+        ("Asia/Tokyo", "2020-Q3", "2020-06-30T15", "2020-09-30T15", "2020-Q2"),
+        ("Europe/Berlin", "2020-10-25", "2020-10-24T22", "2020-10-25T23", "2020-10-24"),
+        ("Europe/Berlin", "2020-03-29", "2020-03-28T23", "2020-03-29T22", "2020-03-28"),
+        # Clocks go forward at midnight: the day begins at one.
+        (
+            "America/Sao_Paulo",
+            "2018-11-04..2018-11-05",
+            "2018-11-04T03",
+            "2018-11-06T02",
+            "2018-11-02..2018-11-03",
+        ),
+        # Clocks go back from one to midnight: the day begins with the first midnight.
+        ("America/Havana", "2020-11-01", "2020-11-01T04", "2020-11-02T05", None),
+        ("UTC", "2020-W35", "2020-08-24T00", "2020-08-31T00", "2020-W34"),
+    ],
+)
+def test_a_period_is_of_local_days(zone, text, start, end, previous):
+    period = Period.parse(text, time_zone(zone))
+    assert (period.start, period.end) == (day(start), day(end))
+    assert period.previous().end == period.start
+    assert previous in (None, period.previous().text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "message"),
+    [
+        (
+            "Asia/Kolkata",
+            "2020-08-27",
+            r"Asia/Kolkata is \+0530 from UTC on 2020-08-26",
+        ),
+        ("Asia/Kathmandu", "2020-Q3", "whole hours"),
+        # An hour in winter, half an hour less in summer.
+        ("Australia/Lord_Howe", "2020", "whole hours"),
+        # Half an hour until May 2018, an hour since.
+        ("Asia/Pyongyang", "2018-Q2", "whole hours"),
+    ],
+)
+def test_a_zone_that_cuts_hours_is_refused(zone, text, message):
+    with pytest.raises(ConfigError, match=message):
+        Period.parse(text, time_zone(zone))
+
+
+def test_a_zone_may_be_refused_for_the_previous_period_only():
+    period = Period.parse("2018-Q3", time_zone("Asia/Pyongyang"))
+    with pytest.raises(ConfigError, match="whole hours"):
+        period.previous()
+
+
+@pytest.mark.parametrize("name", ["", "Tokyo", "Asia", "../etc/passwd", "a\0b"])
+def test_unknown_zone_is_refused(name):
+    with pytest.raises(ConfigError, match="write an IANA name"):
+        time_zone(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Europe/Berlin", "America/Sao_Paulo", "Africa/Casablanca", "Pacific/Apia"]
+)
+def test_offsets_are_those_of_every_hour(name):
+    zone = time_zone(name)
+    start, end = day("2011-12-01"), day("2013-12-01")
+    found = offsets(zone, start, end)
+    assert [moment for moment, _ in found] == sorted({moment for moment, _ in found})
+    hour, current, following = start, None, list(found)
+    while hour < end:
+        if following and following[0][0] == hour:
+            current = following.pop(0)[1]
+        assert hour.astimezone(zone).utcoffset() == timedelta(hours=current)
+        hour += timedelta(hours=1)
+    assert following == []
+
+
+@pytest.mark.parametrize(
     ("count", "text"),
     [
         (0, "0"),
@@ -148,3 +225,16 @@ def test_a_duration_is_days_or_hours() -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="no span of time"):
         parse_duration(text)
+
+
+def test_a_past_day_is_a_day_or_an_age() -> None:
+    assert parse_past_day("2020-02-29") == datetime(2020, 2, 29, tzinfo=UTC)
+    age = datetime.now(UTC) - parse_past_day("400d")
+    assert timedelta(days=400) <= age < timedelta(days=401, minutes=1)
+    assert parse_past_day("0d").hour == 0
+
+
+@pytest.mark.parametrize("text", ["", "2020", "2020-02-30", "99999999d"])
+def test_what_is_no_past_day_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"no day|no period"):
+        parse_past_day(text)

@@ -1,1 +1,1 @@
-"""Answers from the store: ranks and trends. Arrow in, rows out, no printing."""
+"""Answers from the store: ranks and trends. no printing."""

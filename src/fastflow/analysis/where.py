@@ -1,18 +1,19 @@
-"""Filters `column=value` and periods as SQL conditions with parameters."""
+"""Filters `column=value` and hours as SQL conditions with parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 from fastflow.addresses import from_text
+from fastflow.analysis.keys import PORT_PROTOCOLS, WINDOW
 from fastflow.errors import ConfigError
 from fastflow.names import proto_name
-from fastflow.units import Period
 
-#: IP protocols that have ports, and their names in keys such as `445/tcp`.
-PORT_PROTOCOLS = {number: proto_name(number) for number in (6, 17, 132, 136, 33)}
+#: First hour, and first hour after the last one.
+Hours = tuple[datetime, datetime]
 
 #: Protocol numbers by name, and by their own digits.
 _PROTOCOLS = {
@@ -31,15 +32,15 @@ class Conditions:
     needs_sources: bool = False
 
     @classmethod
-    def of(cls, where: Mapping[str, Any] | None, period: Period | None) -> Self:
-        """Build the conditions of filters and a period.
+    def of(cls, where: Mapping[str, Any] | None, hours: Hours | None) -> Self:
+        """Build the conditions of filters and hours.
 
         Parameters
         ----------
         where : mapping or None
             Column to value; the value None or `null` matches null.
-        period : Period or None
-            The hours of the rows; None: all.
+        hours : two datetimes or None
+            Those of the rows, the second exclusive; None: all.
 
         Raises
         ------
@@ -49,15 +50,18 @@ class Conditions:
         conditions = cls()
         for column, value in (where or {}).items():
             conditions.add_filter(column, value)
-        if period is not None:
-            conditions.add("hour >= ?", period.start)
-            conditions.add("hour < ?", period.end)
+        if hours is not None:
+            conditions.add("hour >= ? and hour < ?", *hours)
         return conditions
 
     def add(self, term: str, *params: Any) -> None:
         """Add one condition and the values of its `?`."""
         self.terms.append(term)
         self.params.extend(params)
+
+    def add_one_of(self, column: str, values: Collection[Any]) -> None:
+        """Add the condition that a column has one of these values."""
+        self.add(f"{column} in ({', '.join('?' * len(values))})", *values)
 
     def add_filter(self, column: str, value: Any) -> None:
         """Add the condition that a column has a value."""
@@ -100,6 +104,10 @@ def _country(value: Any) -> tuple[str]:
     return (str(value).upper(),)
 
 
+def _window(value: Any) -> tuple[str]:
+    return (str(_integer(value)),)
+
+
 def _number(value: Any) -> tuple[int]:
     return (_integer(value),)
 
@@ -136,6 +144,7 @@ _FILTERS: dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = 
     "country": (("country",), _country),
     "traffic": (("traffic",), _text),
     "signature": (("signature",), _text),
+    "window": ((WINDOW,), _window),
     "tool": (("tool",), _text),
     "src": (("src", "ip_version"), _source),
     "input": (("input",), _text),

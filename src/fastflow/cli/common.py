@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import click
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
+)
+csv_option = click.option(
+    "--csv", "as_csv", is_flag=True, help="Print CSV; null is empty."
 )
 store_option = click.option(
     "--store",
@@ -36,6 +39,13 @@ decap_option = click.option(
 
 #: Wider than any row.
 _NO_EDGE = 1_000_000
+
+
+def one_of(options: Mapping[str, object]) -> None:
+    """Refuse options, by name, that were given together and exclude each other."""
+    given = [name for name, value in options.items() if value]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other")
 
 
 def print_json(document: Any) -> None:

@@ -58,6 +58,11 @@ _LISTED_CAPTURES = 20
     "modification time.",
 )
 @click.option(
+    "--no-compact",
+    is_flag=True,
+    help="Do not join the store's small files afterwards, even if there are over 1000.",
+)
+@click.option(
     "--profile",
     is_flag=True,
     help="Say on stderr where the time went, so that you can see what bounds you.",
@@ -75,6 +80,7 @@ def command(
     expression: str | None,
     decap: str | None,
     resume: bool,
+    no_compact: bool,
     profile: bool,
     as_json: bool,
 ) -> None:
@@ -113,6 +119,7 @@ def command(
             filter=expression,
             decap=decap,
             resume=resume,
+            compact=not no_compact,
             progress=progress,
             phases=phases,
         )

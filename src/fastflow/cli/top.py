@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from fastflow.cli.common import json_option, print_json, print_table, store_option
-
-#: The rankings of `fastflow.analysis.rank`, named here so that `--help` loads no Arrow.
-RANKINGS = ("port", "country", "signature", "tool", "source", "sensor")
-
-
-def parse_where(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    """Turn the texts `column=value` into a mapping."""
-    where: dict[str, str] = {}
-    for text in values:
-        column, found, value = text.partition("=")
-        if not found:
-            raise click.BadParameter(f"{text!r}: write COLUMN=VALUE", ctx, param)
-        if column in where:
-            raise click.BadParameter(f"{column} is given twice", ctx, param)
-        where[column] = value
-    return where
+from fastflow.cli.common import json_option, print_json, print_table
+from fastflow.cli.question import (
+    by_option,
+    echo_remarks,
+    per_address_option,
+    selection,
+    selection_options,
+    where_option,
+)
 
 
 @click.command("top")
-@store_option
-@click.option("--by", type=click.Choice(RANKINGS), required=True, help="What to rank.")
-@click.option(
-    "--period",
-    metavar="P",
-    help="2020-Q3, 2020-08, 2020-W35, 2020-08-27 or 2020-08-26..2020-09-02 (UTC); "
-    "default: the whole store.",
-)
-@click.option(
-    "--where",
-    multiple=True,
-    callback=parse_where,
-    metavar="COLUMN=VALUE",
-    help="Only rows with this value, e.g. country=JP or port=445/tcp; null matches "
-    "rows without one. May be given several times.",
-)
+@by_option
+@selection_options
+@where_option
 @click.option(
     "-n",
     "limit",
@@ -50,28 +29,27 @@ def parse_where(
     show_default=True,
     help="Number of ranks.",
 )
+@per_address_option
 @json_option
 def command(
-    store_url: str,
-    by: str,
-    period: str | None,
-    where: dict[str, str],
-    limit: int,
-    as_json: bool,
+    by: str, limit: int, per_address: bool, as_json: bool, **selected: Any
 ) -> None:
-    """Rank ports, countries, signatures, tools, sources or sensors by packets.
+    """Rank ports, countries, signatures, windows, tools or sources by packets.
 
     The share is of all packets that match the filters. The previous rank is that in
     the period of the same kind just before, if among its first ten.
     """
-    from fastflow.store import Store
+    from fastflow.analysis.rank import top
 
-    rows = Store(store_url).top(by, period, where, limit)
+    chosen = selection(**selected)
+    rows = top(chosen, by, limit, per_address)
+    echo_remarks(chosen)
     if as_json:
         print_json(rows)
         return
+    rate = ["per address and day"] if per_address else []
     print_table(
-        ["rank", by, "name", "packets", "sources", "share", "previous"],
+        ["rank", by, "name", "packets", "sources", "share", "previous", *rate],
         [
             [
                 row["rank"],
@@ -81,6 +59,7 @@ def command(
                 row["sources"],
                 f"{row['share']:.1%}",
                 row["previous_rank"],
+                *([row["per_address_day"]] if per_address else []),
             ]
             for row in rows
         ],

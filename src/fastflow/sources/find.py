@@ -82,6 +82,8 @@ def _glob(pattern: str) -> Iterator[Found]:
 def _files_below(directory: Path) -> Iterator[str]:
     for parent, directories, files in os.walk(directory):
         directories[:] = sorted(d for d in directories if not d.startswith("."))
+        # A path is made once for a directory, not for each of a million files.
+        beginning = str(Path(parent) / "x")[:-1]
         for name in sorted(files):
             if not name.startswith("."):
-                yield str(Path(parent) / name)
+                yield beginning + name

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 
 from blake3 import blake3
 
 from fastflow.store.durable import NewFile, hash_of
-from fastflow.store.table import DataFile, Table
+from fastflow.store.table import ConflictError, DataFile, Table
 
 
 class Draft:
@@ -69,8 +69,13 @@ class Draft:
             )
         )
 
-    def commit(self, operation: str = "WRITE") -> None:
+    def commit(self, operation: str = "WRITE", **how: Any) -> None:
         """Make the change, all of it at once.
+
+        Parameters
+        ----------
+        how : keyword arguments
+            Of `Table.commit`.
 
         Raises
         ------
@@ -79,5 +84,20 @@ class Draft:
         StoreError
             The log cannot be written.
         """
-        self._table.commit(self._shown, self.removed, operation)
+        self._table.commit(self._shown, self.removed, operation, **how)
         self._is_committed = True
+
+    def commit_if_active(self, operation: str, **how: Any) -> bool:
+        """Make the change, unless another process has taken one of the files out.
+
+        What was read of it must not come back: it may have been superseded. False then;
+        nothing was changed, and the table shows what the other has committed.
+        """
+        while True:
+            try:
+                self.commit(operation, **how)
+            except ConflictError:
+                if not self._table.are_active(self.removed):
+                    return False
+            else:
+                return True

@@ -15,13 +15,16 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from blake3 import blake3
 
 from fastflow.errors import StoreError
+
+#: Where damaged parts are kept. Readers of Delta Lake pass over such a name.
+_ASIDE = "_aside"
 
 #: Files that are locked at a time before they are removed.
 _SWEPT_FILES = 100
@@ -65,8 +68,11 @@ class NewFile:
 
     def __exit__(self, *exception: object) -> None:
         """Let go of it."""
-        os.close(self._descriptor)
-        self._hidden.unlink(missing_ok=True)
+        # What had to be on disk has been flushed; a name that stays is swept one day.
+        with suppress(OSError):
+            os.close(self._descriptor)
+        with suppress(OSError):
+            self._hidden.unlink(missing_ok=True)
 
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
@@ -175,15 +181,31 @@ def remove_orphans(
     remaining = list(paths)
     while remaining:
         some, remaining = remaining[:_SWEPT_FILES], remaining[_SWEPT_FILES:]
-        held = {path: fd for path in some if (fd := _hold_alone(path)) is not None}
-        try:
-            for path in held.keys() - are_named():
+        with ExitStack() as held:
+            orphans = _hold_alone(some, held)
+            for path in orphans - are_named():
                 _remove(path)
                 removed.append(path)
-        finally:
-            for descriptor in held.values():
-                os.close(descriptor)
     return removed
+
+
+def _hold_alone(paths: Iterable[Path], held: ExitStack) -> set[Path]:
+    """Lock the files that nobody holds; return their paths."""
+    found: set[Path] = set()
+    locked: set[tuple[int, int]] = set()
+    for path in paths:
+        with suppress(FileNotFoundError, BlockingIOError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            held.callback(os.close, descriptor)
+            status = os.fstat(descriptor)
+            file = (status.st_dev, status.st_ino)
+            # Who died between giving a name and taking the hidden one away left both.
+            if file not in locked:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, path):
+                locked.add(file)
+                found.add(path)
+    return found
 
 
 def _remove(path: Path) -> None:
@@ -193,27 +215,10 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _hold_alone(path: Path) -> int | None:
-    """Lock a file that nobody holds and return its descriptor; None if that fails."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(descriptor, path):
-            return descriptor
-    os.close(descriptor)
-    return None
-
-
 def is_held(path: Path) -> bool:
     """Return whether a run that is alive holds a file."""
-    descriptor = _hold_alone(path)
-    if descriptor is None:
-        return path.exists()
-    os.close(descriptor)
-    return False
+    with ExitStack() as held:
+        return path.exists() and not _hold_alone([path], held)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -222,6 +227,20 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
     except FileNotFoundError:
         return False
+
+
+def set_aside(root: Path, path: Path) -> Path:
+    """Move a damaged file where no reader takes it for a part of the store; keep it."""
+    directory = root / _ASIDE
+    make_directory(directory)
+    aside, n = directory / path.name, 1
+    while aside.exists():
+        n += 1
+        aside = directory / f"{path.name}-{n}"
+    path.rename(aside)
+    sync(directory)
+    sync(path.parent)
+    return aside
 
 
 def hash_of(path: Path) -> str:
@@ -240,6 +259,13 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_path(path: Path) -> None:
+    """Flush the names of a directory and of all that it lies in, whoever made them."""
+    for directory in (path, *path.parents):
+        with suppress(PermissionError):
+            sync(directory)
 
 
 def make_directory(path: Path) -> None:

@@ -18,10 +18,13 @@ from fastflow.units import Period
 FORMATS = ("parquet", "csv", "arrow")
 
 #: What `inputs` says of a run and not of the capture: where the file lay, how large it
-#: was (compressed or not), by what it was counted, and what was counted before it.
+#: was (compressed or not), by what it was counted, what was counted before it. And what
+#: not every fastflow has written.
 OF_THE_RUN = frozenset(
     {
         "supersedes",
+        "part_of",
+        "head",
         "path",
         "size",
         "mtime_ns",
@@ -38,8 +41,9 @@ CANONICAL = pa.schema([f for f in union_schema() if f.name not in OF_THE_RUN])
 #: Of `inputs`, those that count; the rows of others are in no other table. The id of a
 #: capture without records depends on where it lay, and nothing of it was counted.
 _LIVE = (
-    "records > 0 and id not in (select unnest(string_split(supersedes, ' ')) "
-    "from inputs where supersedes is not null)"
+    "records > 0 and part_of is null and id not in "
+    "(select unnest(string_split(supersedes, ' ')) from inputs "
+    "where supersedes is not null)"
 )
 
 #: Of the columns that are written otherwise than they are stored. Zeros after a

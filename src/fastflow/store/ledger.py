@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastflow.identity import id_of_beginning, size_of
 from fastflow.schema import INPUTS, Reduced
 from fastflow.store.parquet import conformed, reading
 from fastflow.store.table import Table
 
-_COLUMNS = ["input", "supersedes", "head", "status", "path", "size", "mtime_ns"]
+_COLUMNS = [
+    "input",
+    "supersedes",
+    "part_of",
+    "head",
+    "status",
+    "path",
+    "size",
+    "mtime_ns",
+]
+_TIMES = ["first_packet", "last_packet"]
+_NO_ROWS = INPUTS.empty_table().select([*_COLUMNS, *_TIMES])
 _RECORDED = ("complete", "truncated", "damaged", "rejected")
 
 #: Path, size (bytes) and modification time (ns) of a file when it was read.
@@ -30,12 +43,15 @@ class Plan:
         What is to be recorded, in the order given.
     superseded : dict
         For each new input that goes on where others ended, the ids of these.
+    part_of : dict
+        For each new input that a committed one begins with, the id of this.
     alarms : list of str
         What an operator must be told.
     """
 
     new: list[Reduced] = field(default_factory=list)
     superseded: dict[str, list[str]] = field(default_factory=dict)
+    part_of: dict[str, str] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
 
     @property
@@ -46,7 +62,8 @@ class Plan:
     @property
     def gone(self) -> set[str]:
         """The ids of inputs whose rows are not in the store after it."""
-        return {old for olds in self.superseded.values() for old in olds}
+        olds = {old for olds in self.superseded.values() for old in olds}
+        return olds | self.part_of.keys()
 
 
 class Ledger:
@@ -75,23 +92,23 @@ class Ledger:
         if table.version == self._version:
             return
         active = table.files("inputs")
-        lost = self._read.keys() - active
-        gained = [path for path in active if path not in self._read]
-        for path in lost:
-            del self._read[path]
-        for path, local in zip(gained, table.place.fetch(gained), strict=True):
-            with reading(local) as file:
-                self._read[path] = conformed(file.read(), INPUTS).select(_COLUMNS)
-        if lost:
+        lost = [self._read.pop(path) for path in self._read.keys() - active]
+        new = [path for path in active if path not in self._read]
+        gained = [_read(local) for local in table.place.fetch(new)]
+        self._read.update(zip(new, gained, strict=True))
+        if lost and (rest := _without(gained, lost)) is not None:
+            gained = rest
+        elif lost:
             self._clear()
-        for path in self._read if lost else gained:
-            self._index(self._read[path])
+            gained = [*self._read.values()]
+        for rows in gained:
+            self._index(rows)
         self._version = table.version
 
     def _index(self, rows: pa.Table) -> None:
-        columns = (column.to_pylist() for column in rows.columns)
+        columns = (rows[name].to_pylist() for name in _COLUMNS)
         for row in zip(*columns, strict=True):
-            input_id, supersedes, head, status, *file = row
+            input_id, supersedes, part_of, head, status, *file = row
             if self._status.get(input_id, "rejected") != "rejected":
                 continue  # a refusal never hides that the bytes were taken in
             self._status[input_id] = status
@@ -102,6 +119,8 @@ class Ledger:
             self._by_path[key[0]] = input_id
             if head is not None:
                 self._by_head.setdefault(head, []).append(input_id)
+            if part_of is not None:
+                self._superseded.add(input_id)
             if supersedes is not None:
                 self._superseded.update(supersedes.split())
 
@@ -111,7 +130,8 @@ class Ledger:
 
     def is_committed(self, input_id: str) -> bool:
         """Return whether an input's counts are in the store, or in those of another."""
-        return self.status(input_id) not in {None, "rejected"}
+        is_taken_in = self.status(input_id) not in {None, "rejected"}
+        return is_taken_in or input_id in self._superseded
 
     def find_file(
         self, path: str, size: int | None, mtime_ns: int | None
@@ -127,6 +147,24 @@ class Ledger:
         """
         return [size_of(input_id) for input_id in self._alike(head)]
 
+    def hours(self, input_ids: Iterable[str]) -> tuple[datetime, datetime] | None:
+        """Return when the rows of inputs are, by whole days; None: it is not known."""
+        wanted = pa.array(input_ids, pa.string())
+        known = pa.concat_tables([_NO_ROWS, *self._read.values()])
+        known = known.filter(pc.is_in(known["input"], wanted))
+        first, last = (known[name] for name in _TIMES)
+        if not known.num_rows or first.null_count or last.null_count:
+            return None
+        # A row of a day is of its midnight.
+        day = pc.floor_temporal(pc.min(first), unit="day").as_py()
+        return day, pc.max(last).as_py() + timedelta(microseconds=1)
+
+    def alike(self) -> dict[str, str]:
+        """Return the live inputs that begin with the packet of another, and paths."""
+        groups = [self._alike(head) for head in self._by_head]
+        found = [one for group in groups if len(group) > 1 for one in group]
+        return {one: self._file_of[one][0] for one in found}
+
     def _alike(self, head: str | None) -> list[str]:
         alike = self._by_head.get(head or "", ())
         return [one for one in alike if one not in self._superseded]
@@ -134,12 +172,14 @@ class Ledger:
     def plan(self, batch: Iterable[Reduced]) -> Plan:
         """Return what is to be stored of a batch, and what that supersedes."""
         plan = Plan()
-        first = {
-            one.record.input: one for one in reversed([*batch]) if self._is_new(one)
-        }
-        for reduced in reversed(first.values()):
-            if not self._is_part_of_another(reduced, plan):
-                plan.new.append(reduced)
+        new: dict[str, Reduced] = {}
+        for reduced in batch:
+            if self._is_new(reduced):
+                new.setdefault(reduced.record.input, reduced)
+        plan.new += new.values()
+        for reduced in plan.new:
+            if (other := self._longer(reduced, plan)) is not None:
+                plan.part_of[reduced.record.input] = other
         for reduced in plan.new:
             if olds := self._olds(reduced, plan):
                 plan.superseded[reduced.record.input] = olds
@@ -152,18 +192,18 @@ class Ledger:
             return False
         return record.status != self.status(record.input)
 
-    def _is_part_of_another(self, reduced: Reduced, plan: Plan) -> bool:
-        """Return whether a longer version of the capture was committed before it."""
+    def _longer(self, reduced: Reduced, plan: Plan) -> str | None:
+        """Return the longer version of a capture that was committed before it."""
         own = reduced.record.input
         for other in self._alike(reduced.beginnings.head):
             if size_of(other) <= size_of(own):
                 continue
             verdict = self._begins_with(other, self._file_of[other], own)
             if verdict:
-                return True
+                return other
             if verdict is None:
                 plan.alarms.append(_unproved(reduced.record.path, own, other))
-        return False
+        return None
 
     def _olds(self, reduced: Reduced, plan: Plan) -> list[str]:
         """Return the inputs that end where a new one goes on, the shortest first."""
@@ -214,6 +254,32 @@ class Ledger:
                 f"{record.path}: other content than when it was taken in as input "
                 f"{other}; both are counted"
             )
+
+
+def _read(path: Path) -> pa.Table:
+    with reading(path) as file:
+        return conformed(file.read(), INPUTS).select(_NO_ROWS.column_names)
+
+
+def _without(gained: list[pa.Table], lost: list[pa.Table]) -> list[pa.Table] | None:
+    """Return the rows that are new, where others only moved to another file.
+
+    None if some are in no file any more.
+    """
+    moved = pa.concat_arrays([_keys(rows) for rows in lost])
+    keys = [_keys(rows) for rows in gained]
+    if not pc.all(pc.is_in(moved, pa.chunked_array(keys, pa.string()))).as_py():
+        return None
+    return [
+        rows.filter(pc.invert(pc.is_in(key, moved)))
+        for rows, key in zip(gained, keys, strict=True)
+    ]
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    """Return what no two rows have in common: a capture may be refused at first."""
+    columns = (rows[name].combine_chunks() for name in ("input", "status"))
+    return pc.binary_join_element_wise(*columns, " ")
 
 
 def _is_unchanged(file: FileKey) -> bool:

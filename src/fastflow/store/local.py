@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 
 from fastflow.errors import StoreError
 from fastflow.store import durable, log
-from fastflow.store.durable import NewFile, make_directory, os_errors, sync
+from fastflow.store.durable import NewFile, make_directory, os_errors, sync, sync_path
 from fastflow.store.place import MakeTable
 
 
@@ -57,8 +57,8 @@ class Local:
             first = log.read_entry(Path(scratch), 0)
         actions = [action for action in first if "commitInfo" not in action]
         with self.errors():
-            self.root.parent.mkdir(parents=True, exist_ok=True)
-            make_directory(self.root)
+            self.root.mkdir(parents=True, exist_ok=True)
+            sync_path(self.root)
             with suppress(FileExistsError):
                 log.write_entry(self.root, 0, "CREATE TABLE", actions)
 
@@ -93,6 +93,10 @@ class Local:
                 f"{path}: an entry of the store's log is damaged ({fault.text}); "
                 f"restore it from a copy, or run `fastflow store repair --store {self}`"
             )
+
+    def settle(self) -> None:
+        """Flush the names of all entries to disk."""
+        sync(self.root / log.LOG)
 
     def commit(
         self, delta: DeltaTable, operation: str, actions: Sequence[log.Action]

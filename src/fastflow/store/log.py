@@ -28,6 +28,7 @@ from fastflow.store.durable import (
     hash_of,
     make_directory,
     scratch_directory,
+    set_aside,
     sync,
 )
 
@@ -85,9 +86,9 @@ def write_entry(
     }
     mark = {"appId": _APP, "version": version, "lastUpdated": now_ms}
     whole = ({"commitInfo": info}, *actions, {"txn": mark})
-    lines = [json.dumps(action) for action in whole]
-    info[_SUM] = _checksum(lines)
-    lines[0] = json.dumps({"commitInfo": info})
+    first, rest = json.dumps(whole[0]), "".join(f"{json.dumps(a)}\n" for a in whole[1:])
+    info[_SUM] = _checksum(first, rest)
+    first = json.dumps({"commitInfo": info})
     make_directory(root / LOG)
     sync(root)  # another process may have made a directory there, and not flushed it
     path = entry_path(root, version)
@@ -95,7 +96,7 @@ def write_entry(
         raise FileExistsError(path)
     with NewFile(path.parent) as new:
         with new.writing() as file:
-            file.write("".join(f"{line}\n" for line in lines).encode())
+            file.write(f"{first}\n{rest}".encode())
         new.link(path.name)
 
 
@@ -142,8 +143,8 @@ def _fault_of_ours(actions: list[dict[str, Any]], data: bytes) -> Fault | None:
     if _FILE_ACTIONS.issuperset(actions[-1]):
         return Fault(is_torn=True, text="its last lines are missing")
     expected = info.pop(_SUM, None)
-    rest = data.decode().splitlines()[1:]
-    if expected == _checksum([json.dumps({"commitInfo": info}), *rest]):
+    rest = data.decode().partition("\n")[2]
+    if expected == _checksum(json.dumps({"commitInfo": info}), rest):
         return None
     return Fault(is_torn=False, text="its checksum is wrong")
 
@@ -152,9 +153,9 @@ def _is_ours(engine: object) -> bool:
     return isinstance(engine, str) and engine.startswith(f"{_APP}/")
 
 
-def _checksum(lines: Iterable[str]) -> str:
-    """Return a hash of an entry, in which it does not stand yet."""
-    return blake3("\n".join(lines).encode()).hexdigest(length=16)
+def _checksum(info: str, rest: str) -> str:
+    """Return a hash of an entry, in whose first line it does not stand yet."""
+    return blake3(f"{info}\n{rest}".encode()).hexdigest(length=16)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -172,25 +173,39 @@ def faults(root: Path, since: int = 0) -> dict[int, Fault]:
     return {version: fault for version, fault in found.items() if fault}
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a file so that no reader takes it for a part of the store; keep it."""
-    aside = path.with_name(f".{path.name}.torn")
-    n = 1
-    while aside.exists():
-        n += 1
-        aside = path.with_name(f".{path.name}.torn-{n}")
-    path.rename(aside)
-    sync(path.parent)
-    return aside
-
-
 def set_torn_end_aside(root: Path) -> Path | None:
     """Set a torn newest entry aside: nobody was told that it was committed."""
     versions = entry_versions(root)
     fault = fault_of(root, versions[-1]) if versions else None
     if fault is None or not fault.is_torn:
         return None
-    return set_aside(entry_path(root, versions[-1]))
+    return set_aside(root, entry_path(root, versions[-1]))
+
+
+def replace_faulty(root: Path) -> list[Path]:
+    """Set damaged entries and checkpoints aside; return where they lie now.
+
+    Empty entries take the place of those that are needed: what they added has to be
+    reduced again.
+
+    Raises
+    ------
+    FileExistsError
+        Another process commits at this moment.
+    OSError
+        They cannot be moved.
+    """
+    aside = []
+    for path in faulty_checkpoints(root):
+        aside.append(set_aside(root, path))
+        _hash_path(path).unlink(missing_ok=True)
+    first = newest_checkpoint(root)
+    newest = max(entry_versions(root), default=0)
+    for version, fault in faults(root).items():
+        aside.append(set_aside(root, entry_path(root, version)))
+        if version > first and not (fault.is_torn and version == newest):
+            write_entry(root, version, "REPAIR", [])
+    return aside
 
 
 def read_entry(root: Path, version: int) -> list[dict[str, Any]]:

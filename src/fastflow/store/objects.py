@@ -196,6 +196,9 @@ class Objects:
             delta.update_incremental()
             return True
 
+    def settle(self) -> None:
+        """Do nothing: an object that can be seen is there for good."""
+
     def commit(
         self, delta: DeltaTable, operation: str, actions: Sequence[Action]
     ) -> None:

@@ -81,6 +81,9 @@ class Place(Protocol):
             It cannot be read.
         """
 
+    def settle(self) -> None:
+        """Let what others have committed be there for good."""
+
     def commit(
         self, delta: DeltaTable, operation: str, actions: Sequence[Action]
     ) -> None:

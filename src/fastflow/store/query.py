@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,13 @@ from fastflow.errors import ConfigError, StoreError
 from fastflow.store.table import KINDS
 
 Params = Sequence[Any] | Mapping[str, Any]
+Batches = Generator[pa.RecordBatch, None, None]
 
 #: Columns that a view shows under another name.
 _RENAMED = {"inputs": {"input": "id"}}
+#: A question takes some more than this, and goes to disk for the rest; it is seldom
+#: slower. `set memory_limit = '8GB'; select ...` asks with another one.
+_MEMORY = "1500MB"
 _HUGEINT = pa.decimal128(38, 0)
 
 
@@ -33,23 +37,22 @@ class Query:
 
     Parameters
     ----------
-    memory : str or None
-        What it may take before it goes to disk, as in `1GB`; None: most of what the
-        machine has.
+    memory : str
+        What it may take before it goes to disk.
     """
 
-    def __init__(self, memory: str | None = None) -> None:
+    def __init__(self, memory: str = _MEMORY) -> None:
         spill = Path(tempfile.gettempdir()) / f"fastflow-{secrets.token_hex(8)}"
-        config: dict[str, Any] = {
-            # Extensions are downloads, and Python's variables are no tables.
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,
-            "temp_directory": str(spill),
-        }
-        if memory is not None:
-            config["memory_limit"] = memory
-        self._connection = duckdb.connect(config=config)
+        self._connection = duckdb.connect(
+            config={
+                # Extensions are downloads, and Python's variables are no tables.
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+                "temp_directory": str(spill),
+                "memory_limit": memory,
+            }
+        )
         self._connection.execute("SET TimeZone = 'UTC'")
         for kind, schema in KINDS.items():
             self._connection.register(f"empty_{kind}", schema.empty_table())
@@ -98,9 +101,7 @@ class Query:
         with _store_errors():
             self._connection.execute(statement, params)
 
-    def stream(
-        self, query: str, params: Params | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    def stream(self, query: str, params: Params | None = None) -> Batches:
         """Run one statement of ours and yield its rows as they come.
 
         Raises
@@ -144,7 +145,7 @@ def _store_errors() -> Iterator[None]:
     """Blame the store: the statement is right."""
     try:
         yield
-    except (duckdb.Error, pa.ArrowException) as error:
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise StoreError(f"cannot read the store: {_one_line(error)}") from error
 
 

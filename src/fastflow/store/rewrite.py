@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,25 +13,39 @@ import pyarrow.parquet as pq
 from fastflow.schema import ROW_TABLES
 from fastflow.store.draft import Draft
 from fastflow.store.durable import os_errors
-from fastflow.store.parquet import conformed, encoded, reading, write_rows
-from fastflow.store.table import Table
+from fastflow.store.parquet import conformed, encoded, reading, write_inputs, write_rows
+from fastflow.store.table import KINDS, Table
 
 
-def take_out(draft: Draft, table: Table, input_ids: Collection[str]) -> None:
+def take_out(
+    draft: Draft,
+    table: Table,
+    input_ids: Collection[str],
+    kinds: Iterable[str] = tuple(ROW_TABLES),
+    hours: tuple[datetime, datetime] | None = None,
+) -> None:
     """Let a commit replace the files that hold rows of some inputs.
+
+    Parameters
+    ----------
+    hours : two datetimes or None
+        When these rows are (the second exclusive); None: not known.
 
     Raises
     ------
     StoreError
         One of these files is missing or damaged, or cannot be replaced.
     """
-    for kind in ROW_TABLES:
-        holders = table.holders(kind, input_ids)
-        for path, local in zip(holders, table.place.fetch(holders), strict=True):
-            if _inputs_of(local).isdisjoint(input_ids):
+    for kind in kinds:
+        holders = table.holders(kind, input_ids, hours)
+        paths = [path for path in holders if path not in draft.removed]
+        for path, local in zip(paths, table.place.fetch(paths), strict=True):
+            held = _inputs_of(local)
+            if held.isdisjoint(input_ids):
                 continue
             draft.removed.append(path)
-            _write_rest(draft, kind, local, input_ids)
+            if kept := sorted(held.difference(input_ids)):
+                _write_again(draft, kind, local, kept)
 
 
 def _inputs_of(path: Path) -> set[str]:
@@ -40,17 +55,18 @@ def _inputs_of(path: Path) -> set[str]:
     return set(pc.unique(column).to_pylist())
 
 
-def _write_rest(
+def _write_again(
     draft: Draft, kind: str, path: Path, input_ids: Collection[str]
 ) -> None:
-    """Write what a file holds of other inputs, if it holds any."""
-    kept = sorted(_inputs_of(path).difference(input_ids))
-    if not kept:
-        return
+    """Write what a file holds of some inputs."""
     new = draft.new_file(kind)
     with reading(path) as file, os_errors(path.parent):
-        stats = write_rows(new, kind, _rows_of(file, kind, kept))
-    draft.show(kind, new, kept, stats)
+        rows = _rows_of(file, kind, input_ids)
+        if kind == "inputs":
+            stats = write_inputs(new, pa.concat_tables(rows))
+        else:
+            stats = write_rows(new, kind, (encoded(some, kind) for some in rows))
+    draft.show(kind, new, input_ids, stats)
 
 
 def _rows_of(
@@ -59,7 +75,7 @@ def _rows_of(
     """Yield the rows of some inputs, a row group at a time."""
     wanted = pa.array(input_ids, pa.string())
     for number in range(file.num_row_groups):
-        rows = conformed(file.read_row_group(number), ROW_TABLES[kind])
+        rows = conformed(file.read_row_group(number), KINDS[kind])
         rows = rows.filter(pc.is_in(rows["input"], wanted))
         if rows.num_rows:
-            yield encoded(rows, kind)
+            yield rows

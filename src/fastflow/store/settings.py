@@ -13,7 +13,8 @@ from fastflow.errors import ConfigError, StoreError
 from fastflow.filter_text import describes_addresses
 
 #: Raised whenever a row of a table changes its meaning or a column goes away.
-SCHEMA_VERSION = 1
+#: 1: rows are of hours. 2: those before a day may be of days (`store/expire.py`).
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Settings:
     min_time_s: int = 631_152_000  # 1990-01-01
     max_time_s: int = 4_102_444_800  # 2100-01-01
     sources: bool = True
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
 
     @classmethod
     def make(cls, named: Mapping[str, Any] | None) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,17 +16,21 @@ import pyarrow as pa
 from fastflow.errors import ConfigError
 from fastflow.phases import NO_PHASES, Phases
 from fastflow.schema import ROW_TABLES, Reduced
+from fastflow.store.compact import Compaction, compact, n_small_files
 from fastflow.store.draft import Draft
+from fastflow.store.expire import Expiry, expire
 from fastflow.store.export import export_canonical, export_table
 from fastflow.store.ledger import Ledger, Plan
 from fastflow.store.local import Local
 from fastflow.store.place import Place
 from fastflow.store.publish import write_batch
-from fastflow.store.query import Params, Query
+from fastflow.store.query import Batches, Params, Query
+from fastflow.store.repair import Repair, repair
 from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
 from fastflow.store.shared import SharedReport, Sharing, export_shared
 from fastflow.store.table import KINDS, ConflictError, Table
+from fastflow.store.verify import Verdict, verify
 from fastflow.units import Period
 
 #: What an export takes in memory before it goes to disk: it may run beside others.
@@ -81,6 +85,12 @@ class Store:
     def url(self) -> str:
         """Where the store lies: a path, or `s3://bucket/prefix`."""
         return str(self._table.place)
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory that the store lies in; None: it lies in a bucket."""
+        place = self._table.place
+        return place.root if isinstance(place, Local) else None
 
     @property
     def settings(self) -> Settings:
@@ -173,6 +183,7 @@ class Store:
         for one in plan.new:
             olds = plan.superseded.get(one.record.input)
             one.record.supersedes = " ".join(olds) if olds else None
+            one.record.part_of = plan.part_of.get(one.record.input)
         gone = plan.gone
         batch = [
             replace(one, rows=None) if one.record.input in gone else one
@@ -180,7 +191,9 @@ class Store:
         ]
         kinds = list(ROW_TABLES) if self.settings.sources else ["counts"]
         write_batch(draft, batch, kinds, phases)
-        take_out(draft, self._table, gone)
+        if stored := gone.difference(plan.ids):
+            hours = self._ledger.hours(stored)
+            take_out(draft, self._table, stored, hours=hours)
 
     def _commit(self, draft: Draft, plan: Plan, reduced: Sequence[Reduced]) -> bool:
         """Commit; False if what other processes committed meanwhile changed the plan.
@@ -196,6 +209,81 @@ class Store:
                     return False
             else:
                 return True
+
+    def compact(self, more_than: int = 1) -> Compaction:
+        """Join small files into larger ones; no row changes, and readers go on.
+
+        Parameters
+        ----------
+        more_than : int
+            Do nothing unless a table has more small files than this.
+
+        Raises
+        ------
+        StoreError
+            A file is missing or damaged, or the store cannot be written.
+        """
+        self._table.refresh()
+        if n_small_files(self._table) <= more_than:
+            return Compaction()
+        return compact(self._table)
+
+    def expire(
+        self, before: datetime, *, daily: bool = False, dry_run: bool = False
+    ) -> Expiry:
+        """Take hours before a day out of the store, or add them up to days.
+
+        See `fastflow.store.expire`.
+
+        Parameters
+        ----------
+        before : datetime.datetime
+            A midnight in UTC that has been.
+        daily : bool
+            Keep one row a day of each cell.
+        dry_run : bool
+            Only say what would go.
+
+        Raises
+        ------
+        ConfigError
+            The time is no such midnight, or days are to be kept without sources.
+        StoreError
+            A file is missing or damaged, or the store cannot be written.
+        """
+        return expire(self._table, before, daily=daily, dry_run=dry_run)
+
+    @staticmethod
+    def verify(
+        url: str | os.PathLike[str],
+        progress: Callable[[float], object] = lambda fraction: None,
+    ) -> Verdict:
+        """Read all of a store and compare it with what was committed.
+
+        Also where it is too damaged to be opened. `progress` is called with the
+        fraction that is done.
+        """
+        return verify(_place(url), progress)
+
+    @staticmethod
+    def repair(
+        url: str | os.PathLike[str],
+        progress: Callable[[float], object] = lambda fraction: None,
+    ) -> Repair:
+        """Set damaged parts of a store aside, and open the inputs again they held.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be written, or is too damaged.
+        """
+        place = _place(url)
+        if not isinstance(place, Local):
+            raise ConfigError(
+                f"{place}: only a store in a directory can be repaired; copy this one, "
+                "or reduce its captures into a new one"
+            )
+        return repair(place, progress)
 
     def sql(
         self,
@@ -223,6 +311,29 @@ class Store:
         StoreError
             The store cannot be read.
         """
+        return self._query_of(query, hours).run(query, params)
+
+    def stream(
+        self,
+        query: str,
+        params: Params | None = None,
+        *,
+        hours: tuple[datetime, datetime] | None = None,
+    ) -> Batches:
+        """Ask as `sql` does, and yield the rows as they come.
+
+        Nothing else may be asked of this object before the last of them has come, or
+        the generator has been closed.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be read.
+        """
+        return self._query_of(query, hours).stream(query, params)
+
+    def _query_of(self, query: str, hours: tuple[datetime, datetime] | None) -> Query:
+        """Return the database, on the newest version's files of these hours."""
         self._table.refresh()
         if self._query is None:
             self._query = Query()
@@ -232,7 +343,7 @@ class Store:
             if self._shown.get(kind) != wanted:
                 self._query.show({kind: self._files(kind, hours)})
                 self._shown[kind] = wanted
-        return self._query.run(query, params)
+        return self._query
 
     def top(
         self,
@@ -240,16 +351,77 @@ class Store:
         period: str | Period | None = None,
         where: Mapping[str, Any] | None = None,
         n: int = 10,
+        *,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+        per_address: bool = False,
     ) -> list[dict[str, Any]]:
-        """Rank ports, countries, signatures, tools, sources or sensors.
+        """Rank ports, countries, signatures, windows, tools, sources or sensors.
 
-        See `fastflow.analysis.rank.top`.
+        See `fastflow.analysis.rank.top`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
         """
         # Analysis stands above the store; only this convenience looks up to it, so the
         # import waits until it is asked for.
         from fastflow.analysis.rank import top
+        from fastflow.analysis.selection import Selection
 
-        return top(self, by, period, where, n)
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return top(selection, by, n, per_address)
+
+    def trend(
+        self,
+        by: str,
+        period: str | Period | None = None,
+        where: Mapping[str, Any] | None = None,
+        n: int = 5,
+        *,
+        every: str = "day",
+        measure: str = "packets",
+        others: bool = False,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+        per_address: bool = False,
+    ) -> pa.Table:
+        """Return the course over time of the first keys of a ranking.
+
+        See `fastflow.analysis.trend.trend`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
+        """
+        from fastflow.analysis.selection import Selection
+        from fastflow.analysis.trend import Options, trend
+
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return trend(selection, by, Options(every, measure, n, others, per_address))
+
+    def inputs(
+        self,
+        period: str | Period | None = None,
+        where: Mapping[str, Any] | None = None,
+        *,
+        statuses: Collection[str] = (),
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+    ) -> pa.Table:
+        """Return what became of captures, or those that made a number.
+
+        See `fastflow.analysis.inputs.inputs`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
+        """
+        from fastflow.analysis.inputs import inputs
+        from fastflow.analysis.selection import Selection
+
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return inputs(selection, statuses)
 
     def export(
         self,
@@ -368,7 +540,11 @@ class Store:
         return self._table.place.fetch(self._table.files(kind, hours))
 
     def _refresh(self) -> None:
-        self._table.refresh()
+        if self._table.refresh():
+            with self._table.place.errors():
+                # Whoever committed may have died before it was on disk; what is said
+                # here to be known must be.
+                self._table.place.settle()
         self._ledger.refresh(self._table)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +18,20 @@ from fastflow.errors import StoreError
 from fastflow.schema import COUNTS, INPUTS, SOURCES
 from fastflow.store import log
 from fastflow.store.place import NO_HOOKS, Place, is_ours
-from fastflow.store.settings import Settings
+from fastflow.store.settings import SCHEMA_VERSION, Settings
 
 #: The tables of a store, by the value of the partition column.
 KINDS = {"counts": COUNTS, "sources": SOURCES, "inputs": INPUTS}
 PARTITION = "table"
 
+#: What became of rows of hours before a day.
+Change = Literal["expired", "daily"]
+
 _SETTINGS_KEY = "fastflow.settings"
+_BEFORE_KEYS: dict[Change, str] = {
+    "expired": "fastflow.expired_before",
+    "daily": "fastflow.daily_before",
+}
 #: Opening a table reads every entry behind its newest checkpoint.
 CHECKPOINT_ENTRIES = 100
 #: How long a file that was replaced stays, for readers that have begun with it.
@@ -53,14 +60,17 @@ class DataFile:
     mtime_ms: int
     stats: str
 
-    def to_action(self) -> log.Action:
-        """Return the entry that adds the file to the table."""
+    def to_action(self, is_change: bool = True) -> log.Action:
+        """Return the entry that adds the file to the table.
+
+        `is_change` is false where its rows were in the table before, in other files.
+        """
         add = {
             "path": self.path,
             "partitionValues": {PARTITION: self.kind},
             "size": self.size_bytes,
             "modificationTime": self.mtime_ms,
-            "dataChange": True,
+            "dataChange": is_change,
             "stats": self.stats,
         }
         return {"add": add}
@@ -82,6 +92,7 @@ class Table:
         self.settings = settings
         self._delta = delta
         self._files: pa.Table | None = None
+        self._names: set[str] | None = None
 
     @classmethod
     def open(cls, place: Place) -> Self:
@@ -101,7 +112,7 @@ class Table:
             ) from error
         except (DeltaError, OSError) as error:
             raise StoreError(
-                f"{place}: cannot open the store ({_one_line(error)})"
+                f"{place}: cannot open the store ({_one_line(error)}); {_CHECK}"
             ) from error
         text = delta.metadata().configuration.get(_SETTINGS_KEY)
         if text is None:
@@ -128,15 +139,28 @@ class Table:
         """Number of the newest commit that this table shows."""
         return self._delta.version()
 
-    def refresh(self) -> None:
-        """Take in what other processes committed since."""
+    def before(self, change: Change) -> datetime | None:
+        """Return the first day that was left when rows of hours expired, if they did.
+
+        Parameters
+        ----------
+        change : str
+            "expired": rows before it were taken out; "daily": added up to days.
+        """
+        text = self._delta.metadata().configuration.get(_BEFORE_KEYS[change])
+        return None if text is None else datetime.fromisoformat(f"{text}T00:00Z")
+
+    def refresh(self) -> bool:
+        """Take in what was committed since; return whether there was anything."""
         try:
             if self.place.update(self._delta):
-                self._files = None
+                self._files = self._names = None
+                return True
         except (DeltaError, OSError) as error:
             raise StoreError(
-                f"{self.place}: cannot read the store ({_one_line(error)})"
+                f"{self.place}: cannot read the store ({_one_line(error)}); {_CHECK}"
             ) from error
+        return False
 
     def files(
         self, kind: str, hours: tuple[datetime, datetime] | None = None
@@ -158,15 +182,44 @@ class Table:
             wanted = pc.and_(wanted, overlaps)
         return sorted(files["path"].filter(wanted).to_pylist())
 
+    def sizes(self, kind: str) -> dict[str, int]:
+        """Return how many rows the active files of one kind have, by first hour.
+
+        Files without statistics, which another writer may have made, are left out.
+        """
+        files = self._active()
+        files = files.filter(pc.equal(files[f"partition.{PARTITION}"], kind))
+        names = [name for name in _BY_TIME if name in files.column_names]
+        files = files.sort_by([(name, "ascending") for name in names])
+        sizes = zip(*(files[name].to_pylist() for name in _SIZE), strict=True)
+        return {path: rows for path, rows in sizes if rows is not None}
+
+    def are_active(self, paths: Iterable[str]) -> bool:
+        """Return whether the table still has all of these files."""
+        return set(paths).issubset(self._active()["path"].to_pylist())
+
     def _active(self) -> pa.Table:
         if self._files is None:
             self._files = pa.table(self._delta.get_add_actions(flatten=True))
         return self._files
 
-    def holders(self, kind: str, input_ids: Iterable[str]) -> list[str]:
-        """Return the active files of one kind that may hold rows of some inputs."""
+    def holders(
+        self,
+        kind: str,
+        input_ids: Iterable[str],
+        hours: tuple[datetime, datetime] | None = None,
+    ) -> list[str]:
+        """Return the active files of one kind that may hold rows of some inputs.
+
+        Parameters
+        ----------
+        hours : two datetimes or None
+            When these rows are (the second exclusive), if it is known: most files hold
+            nearly all ids between two, and rows of few days.
+        """
         files = self._active()
-        files = files.filter(pc.equal(files[f"partition.{PARTITION}"], kind))
+        wanted = pa.array(self.files(kind, hours), pa.string())
+        files = files.filter(pc.is_in(files["path"], wanted))
         if "min.input" not in files.column_names:
             return []
         rows = zip(*(files[name].to_pylist() for name in _ID_RANGE), strict=True)
@@ -180,8 +233,18 @@ class Table:
         added: Sequence[DataFile],
         removed: Sequence[str] = (),
         operation: str = "WRITE",
+        *,
+        is_change: bool = True,
+        before: Mapping[Change, datetime] | None = None,
     ) -> None:
         """Add files to the table and take others out, in one commit, and refresh.
+
+        Parameters
+        ----------
+        is_change : bool
+            False: the same rows as before, in other files.
+        before : mapping or None
+            Days that `before` is to return from now on.
 
         Raises
         ------
@@ -191,9 +254,11 @@ class Table:
         StoreError
             The log cannot be written.
         """
-        actions = [self._remove_action(path) for path in removed]
-        actions += [file.to_action() for file in added]
         version = self.version + 1
+        actions = [self._remove_action(path, is_change) for path in removed]
+        actions += [file.to_action(is_change) for file in added]
+        if before:
+            actions.append(self._metadata_action(before))
         try:
             self.place.commit(self._delta, operation, actions)
         except FileExistsError as error:
@@ -203,11 +268,32 @@ class Table:
         if version % CHECKPOINT_ENTRIES == 0:
             self.place.checkpoint(self._delta)
 
-    def _remove_action(self, path: str) -> log.Action:
+    def _metadata_action(self, before: Mapping[Change, datetime]) -> log.Action:
+        """Return the entry that says before which day rows were changed, and how."""
+        metadata = self._delta.metadata()
+        configuration = dict(metadata.configuration)
+        for name, day in before.items():
+            known = self.before(name)
+            latest = day if known is None else max(known, day)
+            configuration[_BEFORE_KEYS[name]] = f"{latest:%Y-%m-%d}"
+        if "daily" in before:
+            settings = replace(self.settings, schema_version=SCHEMA_VERSION)
+            configuration[_SETTINGS_KEY] = settings.to_json()
+        changed = {
+            "id": metadata.id,
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": self._delta.schema().to_json(),
+            "partitionColumns": metadata.partition_columns,
+            "configuration": configuration,
+            "createdTime": metadata.created_time,
+        }
+        return {"metaData": changed}
+
+    def _remove_action(self, path: str, is_change: bool) -> log.Action:
         remove = {
             "path": path,
             "deletionTimestamp": time.time_ns() // 1_000_000,
-            "dataChange": True,
+            "dataChange": is_change,
             "extendedFileMetadata": True,
             "partitionValues": {PARTITION: _kind_of(path)},
         }
@@ -220,6 +306,7 @@ class Table:
         long ago that no reader can be at them.
         """
         with self.place.errors():
+            self._names = None  # files that were replaced have grown older
             orphans = [name for name in self.unnamed() if is_ours(name)]
             self.place.remove_orphans(orphans, self._named)
 
@@ -241,18 +328,28 @@ class Table:
     def _named(self) -> set[str]:
         """Return the files that commits name, those replaced lately included."""
         self.refresh()
-        active = {path for kind in KINDS for path in self.files(kind)}
-        replaced = set(self._replaced(0)) - set(self._replaced(_GRACE_HOURS))
-        return active | replaced
+        if self._names is None:
+            active = {path for kind in KINDS for path in self.files(kind)}
+            replaced = set(self._replaced(0)) - set(self._replaced(_GRACE_HOURS))
+            self._names = active | replaced
+        return self._names
 
     def _replaced(self, hours: int) -> list[str]:
         """Return the files that were taken out of the table so many hours ago."""
-        return self._delta.vacuum(
-            retention_hours=hours, dry_run=True, enforce_retention_duration=False
-        )
+        try:
+            return self._delta.vacuum(
+                retention_hours=hours, dry_run=True, enforce_retention_duration=False
+            )
+        except DeltaError as error:
+            raise StoreError(
+                f"{self.place}: cannot read the store ({_one_line(error)}); {_CHECK}"
+            ) from error
 
 
+_CHECK = "check permissions and the disk, then run `fastflow store verify`"
 _ID_RANGE = ("path", "min.input", "max.input")
+_BY_TIME = ("min.hour", "path")
+_SIZE = ("path", "num_records")
 
 
 def _kind_of(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from fastflow.store.place import Place, content_hash, is_ours
 from fastflow.store.query import Query
 from fastflow.store.table import KINDS, Table
 
-_COLUMNS = ["input", "supersedes", "path", "status", "counted"]
+_COLUMNS = [
+    "input",
+    "supersedes",
+    "part_of",
+    "path",
+    "status",
+    "counted",
+    "first_packet",
+]
 
 
 @dataclass
@@ -56,7 +65,7 @@ class Verdict:
 
 
 def verify(
-    place: Place, progress: Callable[[int, int], None] = lambda done, of: None
+    place: Place, progress: Callable[[float], object] = lambda fraction: None
 ) -> Verdict:
     """Read all of a store and compare it with what was committed.
 
@@ -65,7 +74,7 @@ def verify(
     place : Place
         Where the store lies.
     progress : callable
-        Called with the number of files done, and of all.
+        Called with the fraction that is done.
 
     Raises
     ------
@@ -78,12 +87,12 @@ def verify(
     table = Table.open(place)
     good = _check_files(table, verdict, progress)
     _check_strays(table, verdict)
-    _check_inputs(good, table.settings.sources, verdict)
+    _check_inputs(table, good, verdict)
     return verdict
 
 
 def _check_files(
-    table: Table, verdict: Verdict, progress: Callable[[int, int], None]
+    table: Table, verdict: Verdict, progress: Callable[[float], object]
 ) -> dict[str, list[Path]]:
     """Compare each file with the hash in its name; return the good ones by kind."""
     good: dict[str, list[str]] = {}
@@ -96,7 +105,7 @@ def _check_files(
                 verdict.damaged.append(name)
         except FileNotFoundError:
             verdict.missing.append(name)
-        progress(number, len(active))
+        progress(number / len(active))
     verdict.files = len(active)
     return {kind: table.place.fetch(names) for kind, names in good.items()}
 
@@ -126,36 +135,54 @@ def _check_strays(table: Table, verdict: Verdict) -> None:
             verdict.orphans.append(name)
 
 
-def _check_inputs(
-    good: dict[str, list[Path]], has_sources: bool, verdict: Verdict
-) -> None:
+def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -> None:
     """Compare the rows of each input with what was counted of it."""
-    expected = _live_inputs(good.get("inputs", []), verdict)
+    expected = _live_inputs(good.get("inputs", []), table.before("expired"), verdict)
     verdict.inputs = len(expected)
-    for kind in ("counts", "sources") if has_sources else ("counts",):
+    for kind in ("counts", "sources") if table.settings.sources else ("counts",):
         found = _packets_by_input(kind, good.get(kind, []))
         for input_id in expected.keys() | found.keys():
             n_packets = found.get(input_id, 0)
             if input_id not in expected:
                 verdict.wrong[input_id] = f"{kind} of an input that is not recorded"
-            elif n_packets != expected[input_id]:
+            elif n_packets not in expected[input_id]:
                 verdict.wrong[input_id] = (
-                    f"{n_packets:,} packets in {kind}, {expected[input_id]:,} counted"
+                    f"{n_packets:,} packets in {kind}, "
+                    f"{expected[input_id][-1]:,} counted"
                 )
+            else:
+                # Of what has expired, the same has to have expired in both tables.
+                expected[input_id] = range(n_packets, n_packets + 1)
 
 
-def _live_inputs(paths: Iterable[Path], verdict: Verdict) -> dict[str, int]:
-    """Return how many packets were counted of each input that is not superseded."""
+def _live_inputs(
+    paths: Iterable[Path], expired: datetime | None, verdict: Verdict
+) -> dict[str, range]:
+    """Return how many packets the store may have of each input whose rows are there.
+
+    As many as were counted, or fewer if some of them came before a day whose hours have
+    expired.
+    """
     rows: list[dict[str, Any]] = []
     for path in paths:
         with reading(path) as file:
             rows += conformed(file.read(), INPUTS).select(_COLUMNS).to_pylist()
     taken = [row for row in rows if row["status"] != "rejected"]
     verdict.paths = {row["input"]: row["path"] for row in taken}
-    superseded = {old for row in taken for old in (row["supersedes"] or "").split()}
+    gone = {old for row in taken for old in (row["supersedes"] or "").split()}
+    gone |= {row["input"] for row in taken if row["part_of"] is not None}
     return {
-        row["input"]: row["counted"] for row in taken if row["input"] not in superseded
+        row["input"]: range(
+            0 if _is_before(row, expired) else row["counted"], row["counted"] + 1
+        )
+        for row in taken
+        if row["input"] not in gone
     }
+
+
+def _is_before(row: dict[str, Any], day: datetime | None) -> bool:
+    first = row["first_packet"]
+    return day is not None and first is not None and first < day
 
 
 def _packets_by_input(kind: str, paths: list[Path]) -> dict[str, int]:

@@ -74,21 +74,22 @@ def _counted_by_database(
 
 def _distinct_numbers(parts: Iterable[_Numbers]) -> _Numbers | None:
     """Return all numbers once, sorted; None where they are too many."""
-    kept = np.empty(0, np.uint64)
-    fresh: list[_Numbers] = []
+    held = [np.empty(0, np.uint64)]
     n_fresh = 0
     for part in parts:
-        fresh.append(part)
+        held.append(part)
         n_fresh += len(part)
         if n_fresh >= _AT_ONCE:
-            kept, fresh, n_fresh = _sorted_once([kept, *fresh]), [], 0
-            if len(kept) > _MOST:
+            held, n_fresh = [_sorted_once(held)], 0
+            if len(held[0]) > _MOST:
                 return None
-    return _sorted_once([kept, *fresh])
+    return _sorted_once(held)
 
 
 def _sorted_once(parts: list[_Numbers]) -> _Numbers:
+    """Return the numbers of all parts; the parts are let go of."""
     numbers = np.concatenate(parts)
+    parts.clear()
     numbers.sort()
     is_new = np.ones(len(numbers), np.bool_)
     np.not_equal(numbers[1:], numbers[:-1], out=is_new[1:])

@@ -109,6 +109,10 @@ typecheck: build ## check types: the package, its stubs, what users rely on
 	mypy
 	$(PY) -m mypy.stubtest $$(cd native/fastflow && for module in _*.pyx; do echo fastflow.$${module%.pyx}; done)
 
+# What only Python and other people's libraries do is no matter of the sanitizers.
+NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/property/test_store.py) \
+	$(addprefix tests/unit/test_,$(addsuffix .py,export inputs rank sensors shared trend))
+
 # A build of its own beside the ordinary one. Modules that are no more must not linger.
 sanitize: $(STAMP) ## run unit and property tests under ASan and UBSan
 	rm -rf $(SAN_BASE)/lib*/fastflow/*.py
@@ -117,7 +121,8 @@ sanitize: $(STAMP) ## run unit and property tests under ASan and UBSan
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" \
 	PYTHONMALLOC=malloc ARROW_DEFAULT_MEMORY_POOL=system \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(PY) -m pytest tests/unit tests/property -p no:cacheprovider $(PYTEST_ARGS)
+	$(PY) -m pytest tests/unit tests/property $(addprefix --ignore=,$(NOT_NATIVE)) \
+		-p no:cacheprovider $(PYTEST_ARGS)
 
 # A program for each tests/fuzz/fuzz_*.c, as a fuzzer or, for coverage, a replay of files.
 FUZZ_FLAGS := -std=c11 -g -O1 -Wall -Wextra -Inative/include

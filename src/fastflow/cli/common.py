@@ -15,6 +15,12 @@ json_option = click.option(
 csv_option = click.option(
     "--csv", "as_csv", is_flag=True, help="Print CSV; null is empty."
 )
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write a file instead: .parquet, .arrow, .csv or .ndjson.",
+)
 store_option = click.option(
     "--store",
     "store_url",

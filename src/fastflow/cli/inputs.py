@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastflow.cli.common import csv_option, json_option, one_of, print_json, print_table
+from fastflow.cli.common import (
+    csv_option,
+    json_option,
+    one_of,
+    output_option,
+    print_json,
+    print_table,
+)
 from fastflow.cli.question import selection, selection_options, where_option
 
 if TYPE_CHECKING:
@@ -34,12 +41,7 @@ _SECONDS = len("2020-08-27T01:02:03")
     metavar="N",
     help=f"The first N captures; default: {_LISTED} in a table for people, else all.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write a file instead: .parquet, .arrow, .csv or .ndjson.",
-)
+@output_option
 @json_option
 @csv_option
 def command(

@@ -10,6 +10,7 @@ from fastflow.cli.common import (
     csv_option,
     json_option,
     one_of,
+    output_option,
     print_json,
     print_table,
     store_option,
@@ -19,12 +20,7 @@ from fastflow.cli.common import (
 @click.command("query")
 @store_option
 @click.argument("sql")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write a file instead: .parquet, .arrow, .csv or .ndjson.",
-)
+@output_option
 @json_option
 @csv_option
 def command(

@@ -64,7 +64,7 @@ class Local:
 
     def open(self) -> DeltaTable:
         """Open it, if all entries are whole."""
-        self._check_entries()
+        self._check_entries(log.newest_checkpoint(self.root) + 1)
         return DeltaTable(self.root)
 
     def update(self, delta: DeltaTable) -> bool:
@@ -73,13 +73,12 @@ class Local:
         # that there is no next one: 10 ms at 300 entries, and this is asked often.
         if not log.entry_path(self.root, delta.version() + 1).exists():
             return False
-        self._check_entries()
+        self._check_entries(delta.version() + 1)
         delta.update_incremental()
         return True
 
-    def _check_entries(self) -> None:
-        """Refuse a log that deltalake would read in part, or not at all."""
-        since = log.newest_checkpoint(self.root) + 1
+    def _check_entries(self, since: int) -> None:
+        """Refuse entries, from one on, that deltalake would read in part or not."""
         for version, fault in log.faults(self.root, since).items():
             path = log.entry_path(self.root, version)
             if fault.is_torn:

@@ -171,9 +171,11 @@ class Store:
             plan = self._ledger.plan(reduced)
             if not plan.new:
                 break
-            with phases.phase("publish"), Draft(self._table) as draft:
+            with Draft(self._table) as draft:
                 self._write(draft, plan, phases)
-                if self._commit(draft, plan, reduced):
+                with phases.phase("publish"):
+                    is_committed = self._commit(draft, plan, reduced)
+                if is_committed:
                     break
         for text in plan.alarms:
             say(text)

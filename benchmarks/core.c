@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tests/fuzz/tool_rules.h"
 #include "fastflow/ff_rollup.h"
 
 /* Room for every packet of the input: nothing grows while instructions are counted. */
@@ -49,6 +50,7 @@ static void prepare(const char *job) {
     make_dict(&lexicon.kinds, FF_KINDS_KEY_BYTES, FF_KINDS_TEXT_MAX);
     make_dict(&lexicon.signatures, FF_SIG_KEY_BYTES, FF_SIG_TEXT_MAX);
     scan.lexicon = &lexicon;
+    scan.tools = &tool_rules;
     scan.ts_end_ns = INT64_MAX;
     columns.capacity_rows = MAX_PACKETS;
     if (strcmp(job, "all") == 0) {

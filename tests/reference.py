@@ -39,7 +39,10 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+import reference_echoes
+import reference_tool
 from reference_link import LINKS, Row
 from reference_packet import COLUMNS, PACKET_COLUMNS, decode_packet
 
@@ -193,11 +196,22 @@ def _is_file_header(header: bytes) -> bool:
 
 # --- counting ------------------------------------------------------------------------
 
-#: hour (ns), proto, dst_port, icmp_type, country, traffic, signature.
-CellKey = tuple[int, int, int | None, int | None, str | None, str, str | None]
+#: hour (ns), proto, dst_port, icmp_type, country, traffic, signature, tool.
+CellKey = tuple[
+    int, int, int | None, int | None, str | None, str, str | None, str | None
+]
 #: ... and src (16 bytes), ip_version.
 SourceKey = tuple[
-    int, int, int | None, int | None, str | None, str, str | None, bytes, int
+    int,
+    int,
+    int | None,
+    int | None,
+    str | None,
+    str,
+    str | None,
+    str | None,
+    bytes,
+    int,
 ]
 Cell = dict[str, int]
 Source = dict[str, int | None]
@@ -210,8 +224,8 @@ def tally(
     """Count a capture.
 
     `country` maps a source (16 bytes) to its code. Returns counts (packets, bytes and
-    sources by cell), sources (packets, bytes, src_port, tcp_seq and ip_ttl by cell and
-    source), uncounted (records by reason), records, counted.
+    sources by cell), sources (packets, bytes, src_port, tcp_seq, ip_ttl and tcp_seq_key
+    by cell and source), uncounted (records by reason), records, counted.
     """
     packets: dict[SourceKey, list[Row]] = {}
     uncounted: Counter[str] = Counter()
@@ -231,9 +245,10 @@ def tally(
             "src_port": _shared([row["src_port"] for row in rows]),
             "tcp_seq": _shared([_told_seq(row) for row in rows]),
             "ip_ttl": _shared([row["ip_ttl"] for row in rows]),
+            "tcp_seq_key": _seq_key(rows),
         }
         sources[key] = source
-        cell = counts.setdefault(key[:7], {"packets": 0, "bytes": 0, "sources": 0})
+        cell = counts.setdefault(key[:8], {"packets": 0, "bytes": 0, "sources": 0})
         cell["packets"] += len(rows)
         cell["bytes"] += sum(row["ip_len"] for row in rows)
         cell["sources"] += 1
@@ -251,22 +266,46 @@ def uncounted_reason(row: Row) -> str | None:
 
 
 def _source_key(row: Row, country: Country | None) -> SourceKey:
-    code = None
     src = row["src"]
-    mapped = row["ip_version"] == 6 and src[:12] == bytes(10) + b"\xff\xff"
-    if country is not None and not mapped:
-        code = country(src)
     return (
         row["ts"] // HOUR * HOUR,
         row["proto"],
         row["dst_port"],
         row["icmp_type"],
-        code,
+        _country(src, row["ip_version"], country),
         row["traffic"],
         row["signature"],
+        reference_tool.tool(row),
         src,
         row["ip_version"],
     )
+
+
+def _country(src: bytes, version: int, country: Country | None) -> str | None:
+    is_mapped = version == 6 and src[:12] == bytes(10) + b"\xff\xff"
+    return None if country is None or is_mapped else country(src)
+
+
+def backscatter(
+    result: CaptureResult, country: Country | None = None
+) -> list[dict[str, Any]]:
+    """Return rows of `backscatter` without what is the same in all; hours in ns."""
+    counted = [row for row in result.rows if uncounted_reason(row) is None]
+    return reference_echoes.backscatter(
+        counted,
+        lambda address, version: _country(address, version, country),
+        _told_seq,
+        _shared,
+    )
+
+
+def _seq_key(rows: list[Row]) -> int | None:
+    """Return what tools keep the same; of equal sequence numbers it is not asked."""
+    told = [_told_seq(row) for row in rows]
+    if _shared(told) is not None:
+        return None
+    keys = zip(rows, told, strict=True)
+    return _shared([reference_tool.seq_key(row, seq) for row, seq in keys])
 
 
 def _shared(values: list[int | None]) -> int | None:

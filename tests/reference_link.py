@@ -51,7 +51,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Row = dict[str, Any]
+
+class Row(dict[str, Any]):
+    """The columns of a packet, and what is no column: the quote of an ICMP error."""
+
+    quote: bytes = b""
+
 
 #: LINKTYPE_ number -> the header that a frame begins with.
 LINKS = {

@@ -83,7 +83,7 @@ IP_COLUMNS = (
 )
 #: Columns of a packet, in the order of the data model.
 PACKET_COLUMNS = (*RECORD_COLUMNS, *IP_COLUMNS, "status")
-DERIVED_COLUMNS = ("signature", "traffic")
+DERIVED_COLUMNS = ("signature", "traffic", "tool")
 COLUMNS = PACKET_COLUMNS + DERIVED_COLUMNS
 
 #: IP versions that a name announces.
@@ -110,7 +110,7 @@ def decode_packet(
     `cut` is the number of bytes by which the capture is shorter than the frame was,
     `decap` names the tunnels to open.
     """
-    row: Row = dict.fromkeys(COLUMNS)
+    row = Row.fromkeys(COLUMNS)
     row["status"] = "ok"
     packet = Packet(decap, cut, row)
     try:
@@ -287,6 +287,7 @@ def _transport(row: Row, available: bytes, by_length: int, more: bool) -> None:
             row["icmp_type"] = available[0]
         if len(available) >= 2:
             row["icmp_code"] = available[1]
+        row.quote = available[8:]
         if len(available) < 4:
             raise Fault("l4_truncated")
     else:

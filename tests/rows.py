@@ -15,6 +15,7 @@ import pytest
 
 import reference
 import reference_containers
+import reference_tool
 
 try:
     import fastflow
@@ -42,6 +43,8 @@ class Scanned:
 
 def reference_scan(data: bytes, decap: Iterable[str] = ()) -> Scanned:
     result = reference_containers.decode_capture(data, frozenset(decap))
+    for row in result.rows:
+        row["tool"] = reference_tool.tool(row)
     return Scanned(
         rows=result.rows,
         status=result.status,

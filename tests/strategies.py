@@ -222,7 +222,56 @@ def ipv6_packets(draw: st.DrawFn) -> bytes:
     )
 
 
-network_packets = weighted((3, ipv4_packets()), (2, ipv6_packets()))
+@st.composite
+def tool_probes(draw: st.DrawFn) -> bytes:
+    """Draw a SYN as a scanning tool makes it."""
+    dst, dst_port, src_port = draw(addresses4), draw(ports), draw(ports)
+    address, word = int.from_bytes(dst, "big"), draw(st.sampled_from([7, 0x123]))
+    seq, ident, window, options = draw(u32), draw(u16), draw(u16), b""
+    match draw(st.sampled_from(["mirai", "masscan", "zmap", "nmap", "unicornscan"])):
+        case "mirai":
+            seq = address
+        case "masscan":
+            ident = (address ^ dst_port ^ seq) & 0xFFFF
+        case "zmap":
+            ident, window = 54321, 65535
+        case "nmap":
+            half = draw(st.integers(0, 3))
+            seq, window, options = half * 0x10001 ^ word, 1024, b.mss(1460)
+        case _:
+            order = draw(st.sampled_from(["big", "little"]))
+            seq = word ^ int.from_bytes(dst, order) ^ (dst_port << 16 | src_port)
+    segment = b.tcp(
+        src_port=src_port,
+        dst_port=dst_port,
+        seq=seq,
+        flags=b.SYN,
+        window=window,
+        options=options,
+    )
+    return b.ipv4(segment, src=draw(addresses4), dst=dst, ident=ident)
+
+
+@st.composite
+def icmp_errors(draw: st.DrawFn) -> bytes:
+    """Draw an error that quotes a packet, mostly one of the same IP version."""
+    is_ipv4 = draw(st.booleans())
+    quoted = (
+        ipv4_packets()
+        if is_ipv4 == draw(weighted((5, st.just(True)), (1, st.just(False))))
+        else ipv6_packets()
+    )
+    quote = draw(quoted)[: draw(st.sampled_from([100, 100, 44, 40, 28, 24, 20, 19]))]
+    kind = draw(st.sampled_from([3, 4, 5, 11, 12] if is_ipv4 else [1, 2, 3, 4]))
+    message = b.icmp(quote, type=kind)
+    if is_ipv4:
+        return b.ipv4(message, proto=b.ICMP, src=draw(addresses4), dst=draw(addresses4))
+    return b.ipv6(message, proto=b.ICMPV6, src=draw(addresses6), dst=draw(addresses6))
+
+
+network_packets = weighted(
+    (6, ipv4_packets()), (4, ipv6_packets()), (1, tool_probes()), (1, icmp_errors())
+)
 
 
 # --- link ----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from libc.stdint cimport (
 )
 
 from fastflow._c_bpf cimport ff_bpf, ff_span
+from fastflow._c_tool cimport ff_tools
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
@@ -172,6 +173,7 @@ cdef extern from "fastflow/ff_scan.h" nogil:
         bint has_filter
         ff_bpf filters[]
         ff_lexicon *lexicon
+        const ff_tools *tools
     uint64_t ff_scan_offset(const ff_scan *scan) noexcept
     bint ff_scan_is_at_limit(const ff_scan *scan) noexcept
     ff_fault ff_scan_open(ff_scan *scan, const uint8_t *p, size_t n) noexcept
@@ -192,6 +194,8 @@ cdef extern from "fastflow/ff_part.h" nogil:
     void ff_scan_join(ff_scan *scan, const ff_scan *part) noexcept
 
 cdef extern from "fastflow/ff_tally.h" nogil:
+    enum:
+        FF_CHUNK_CELLS
     ctypedef struct ff_cell:
         pass
     ctypedef struct ff_tally:
@@ -237,10 +241,12 @@ cdef extern from "fastflow/ff_rollup.h" nogil:
     enum:
         FF_MANY_COUNTRIES
         FF_MANY_TRAFFICS
+        FF_MANY_TOOLS
         FF_MAX_ROW_FIELDS
     enum ff_grain:
         FF_GRAIN_SOURCES
         FF_GRAIN_COUNTS
+        FF_GRAIN_ECHOES
     enum ff_rolled:
         FF_ROLLED_FULL
         FF_ROLLED_OUT
@@ -261,6 +267,7 @@ cdef extern from "fastflow/ff_rollup.h" nogil:
         ff_lexicon *lexicon
         ff_numbers countries
         ff_numbers traffics
+        ff_numbers tools
         size_t n_rows
     ctypedef struct ff_row_field:
         const char *name

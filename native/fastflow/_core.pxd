@@ -11,6 +11,7 @@ from fastflow._c cimport (
     ff_lexicon,
     ff_scan,
 )
+from fastflow._tool cimport Rules
 
 
 cdef class Lexicon:
@@ -24,6 +25,7 @@ cdef class Scanner:
     cdef ff_columns columns
     cdef readonly Lexicon lexicon
     cdef object filter  # keeps what `scan.filters` point into
+    cdef Rules tools  # `scan.tools` points into it
     cdef object arena  # keeps what `columns` points into
     cdef uint32_t near_sec  # of the capture's first record, if it is a classic pcap
     cdef bint make_room(self) noexcept nogil

@@ -70,6 +70,7 @@ from fastflow._c cimport (
     ff_tunnels,
 )
 from fastflow._c_bpf cimport ff_bpf, ff_span
+from fastflow._tool cimport Rules
 
 from fastflow.errors import InternalError
 
@@ -254,6 +255,8 @@ cdef class Scanner:
         What a packet must match, to be decoded and counted.
     decap : int
         The tunnels that are opened: a bit for each of TUNNELS.
+    tools : Rules or None
+        What tells the tools that packets were sent by; None: no tool is known.
     """
 
     def __cinit__(
@@ -264,6 +267,7 @@ cdef class Scanner:
         *,
         Filter filter=None,
         uint32_t decap=0,
+        Rules tools=None,
     ):
         cdef const ff_bpf *program
         cdef int i
@@ -277,6 +281,8 @@ cdef class Scanner:
         self.scan.ts_min_ns = ts_min_ns
         self.scan.ts_end_ns = ts_end_ns
         self.scan.decap = decap
+        self.tools = Rules([]) if tools is None else tools
+        self.scan.tools = &self.tools.tools
         self.filter = filter
         self.scan.has_filter = filter is not None
         if filter is not None:
@@ -328,6 +334,7 @@ cdef class Scanner:
             self.scan.ts_end_ns,
             filter=self.filter,
             decap=self.scan.decap,
+            tools=self.tools,
         )
         ff_scan_begin_part(part.scan, self.scan, offset_bytes)
         return part

@@ -12,8 +12,10 @@ import os
 from fastflow._c cimport (
     FF_CHUNK_ROWS,
     FF_GRAIN_COUNTS,
+    FF_GRAIN_ECHOES,
     FF_GRAIN_SOURCES,
     FF_MANY_COUNTRIES,
+    FF_MANY_TOOLS,
     FF_MANY_TRAFFICS,
     FF_MAX_ROW_FIELDS,
     FF_ROLLED_END,
@@ -25,6 +27,7 @@ from fastflow._c cimport (
     ff_grain,
     ff_kinds_adopt,
     ff_lexicon,
+    ff_numbers,
     ff_rolled,
     ff_rollup,
     ff_rollup_add,
@@ -48,11 +51,13 @@ cdef ff_grain _grain(str name) except *:
         return FF_GRAIN_SOURCES
     if name == "counts":
         return FF_GRAIN_COUNTS
+    if name == "echoes":
+        return FF_GRAIN_ECHOES
     raise ValueError(f"no grain is called {name!r}")
 
 
 def row_fields(str grain not None):
-    """Return a dict per column that a roll-up to `sources` or `counts` fills."""
+    """Return a dict per column that a roll-up to a grain fills."""
     cdef size_t i, n
     cdef const ff_row_field *table = ff_row_fields(_grain(grain), &n)
     return [
@@ -67,12 +72,33 @@ def row_fields(str grain not None):
     ]
 
 
+cdef int _init_numbers(ff_numbers *numbers, size_t n) except -1:
+    numbers.codes = <uint32_t *> calloc(n, sizeof(uint32_t))
+    numbers.numbers = <uint16_t *> calloc(n, sizeof(uint16_t))
+    if numbers.codes == NULL or numbers.numbers == NULL:
+        raise MemoryError
+    return 0
+
+
+cdef void _free_numbers(ff_numbers *numbers) noexcept:
+    free(numbers.codes)
+    free(numbers.numbers)
+
+
+cdef list _numbers(const ff_numbers *numbers):
+    cdef uint32_t i
+    return [numbers.numbers[i] for i in range(numbers.n)]
+
+
 cdef class Rollup:
     """The rows of runs at one grain, in their order, a batch at a time.
 
     Parameters
     ----------
-    grain : {"sources", "counts"}
+    grain : {"sources", "counts", "echoes"}
+        The last are what the table `backscatter` is made of: rows of a victim's hour,
+        by slot. Slots 0 and 1 are sketches of half an hour, with a bit for each of 180
+        bins of ten seconds; 2 to 361 are bins, 65536 and above ports.
     runs : list[Run]
         Of any number of tallies; merged.
     """
@@ -112,10 +138,9 @@ cdef class Rollup:
         free(self.brought)
         free(self.rollup.cursors)
         free(self.rollup.heap)
-        free(self.rollup.countries.codes)
-        free(self.rollup.countries.numbers)
-        free(self.rollup.traffics.codes)
-        free(self.rollup.traffics.numbers)
+        _free_numbers(&self.rollup.countries)
+        _free_numbers(&self.rollup.traffics)
+        _free_numbers(&self.rollup.tools)
         free(self.rollup)
 
     cdef int allocate(self) except -1:
@@ -123,10 +148,9 @@ cdef class Rollup:
         cdef ff_rollup *r = self.rollup
         r.cursors = <ff_cursor *> calloc(n, sizeof(ff_cursor))
         r.heap = <uint32_t *> calloc(n, sizeof(uint32_t))
-        r.countries.codes = <uint32_t *> calloc(FF_MANY_COUNTRIES, sizeof(uint32_t))
-        r.countries.numbers = <uint16_t *> calloc(FF_MANY_COUNTRIES, sizeof(uint16_t))
-        r.traffics.codes = <uint32_t *> calloc(FF_MANY_TRAFFICS, sizeof(uint32_t))
-        r.traffics.numbers = <uint16_t *> calloc(FF_MANY_TRAFFICS, sizeof(uint16_t))
+        _init_numbers(&r.countries, FF_MANY_COUNTRIES)
+        _init_numbers(&r.traffics, FF_MANY_TRAFFICS)
+        _init_numbers(&r.tools, FF_MANY_TOOLS)
         self.places = <const cells_place **> PyMem_RawCalloc(n, sizeof(void *))
         self.kinds_maps = <uint32_t **> PyMem_RawCalloc(n, sizeof(void *))
         self.brought = <ff_cell *> aligned_alloc(
@@ -135,10 +159,6 @@ cdef class Rollup:
         if (
             r.cursors == NULL
             or r.heap == NULL
-            or r.countries.codes == NULL
-            or r.countries.numbers == NULL
-            or r.traffics.codes == NULL
-            or r.traffics.numbers == NULL
             or self.places == NULL
             or self.kinds_maps == NULL
             or self.brought == NULL
@@ -291,12 +311,12 @@ cdef class Rollup:
 
     def countries(self):
         """Return the numbers of the batch's countries, by code."""
-        cdef uint32_t i
-        return [
-            self.rollup.countries.numbers[i] for i in range(self.rollup.countries.n)
-        ]
+        return _numbers(&self.rollup.countries)
 
     def traffics(self):
         """Return the numbers of the batch's kinds of traffic, by code."""
-        cdef uint32_t i
-        return [self.rollup.traffics.numbers[i] for i in range(self.rollup.traffics.n)]
+        return _numbers(&self.rollup.traffics)
+
+    def tools(self):
+        """Return the numbers of the batch's tools, by code; the first tool is 1."""
+        return _numbers(&self.rollup.tools)

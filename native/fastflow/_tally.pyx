@@ -15,7 +15,7 @@ from posix.unistd cimport pwrite
 import os
 
 from fastflow._c cimport (
-    FF_CHUNK_ROWS,
+    FF_CHUNK_CELLS,
     FF_NEED_OPTIONS,
     FF_NEED_ROOM,
     aligned_alloc,
@@ -119,7 +119,7 @@ cdef class Tally:
     cdef readonly Lexicon lexicon  # of the scanner whose cells are in the arena
 
     def __cinit__(self, uint64_t seed, size_t max_cells, bint is_timed=False):
-        if max_cells < FF_CHUNK_ROWS or max_cells > <size_t> UINT32_MAX // 4:
+        if max_cells < FF_CHUNK_CELLS or max_cells > <size_t> UINT32_MAX // 4:
             raise ValueError(f"an arena of {max_cells} cells")
         self.tally = <ff_tally *> calloc(1, sizeof(ff_tally))
         if self.tally == NULL:

@@ -3,6 +3,7 @@
 from typing_extensions import Buffer, disjoint_base
 
 from fastflow._bpf import Filter
+from fastflow._tool import Rules
 from fastflow.native_types import Field, Header
 
 RECORD_MAX_BYTES: int
@@ -35,6 +36,7 @@ class Scanner:
         *,
         filter: Filter | None = None,
         decap: int = 0,
+        tools: Rules | None = None,
     ) -> Scanner: ...
     @property
     def lexicon(self) -> Lexicon: ...

@@ -33,6 +33,7 @@ from fastflow.schema import (
 from fastflow.sources.blocks import BLOCK_BYTES
 from fastflow.sources.stream import open_stream
 from fastflow.split import PART_BYTES, core_count, in_parts
+from fastflow.tools import Tools, load_tools
 
 if TYPE_CHECKING:
     from fastflow.stages.country import CountryTable
@@ -112,7 +113,9 @@ class Scan:
         if reader.stream.size_bytes is not None:
             # No more rows than the file holds: a small capture takes little memory.
             rows = min(rows, reader.stream.size_bytes // RECORD_MIN_BYTES + 1)
-        batches = _Batches(self._native_columns(), rows, self._workers)
+        batches = _Batches(
+            self._native_columns(), self._decoding.tools, rows, self._workers
+        )
         finish = self._finisher()
 
         def work(part: Reader) -> Iterator[pa.RecordBatch]:
@@ -146,7 +149,9 @@ class Scan:
 class _Batches:
     """What all batches of a scan share; used by several threads at once."""
 
-    def __init__(self, columns: Sequence[str], rows: int, workers: int) -> None:
+    def __init__(
+        self, columns: Sequence[str], tools: Tools, rows: int, workers: int
+    ) -> None:
         self.schema = packet_schema(columns)
         self.types = self.schema.types
         fields = [FIELDS[name] for name in columns]
@@ -163,6 +168,7 @@ class _Batches:
         self.texts: dict[str, pa.Array] = {
             "states": pa.array([name for name, _, _ in _core.STATES]),
             "traffics": pa.array(_core.TRAFFICS),
+            "tools": pa.array(tools.names, pa.string()),
         }
         # A part of small packets has two batches, and so many parts are at hand.
         self.arenas = Arenas(self.layout.size_bytes, 2 * (workers + 2))
@@ -233,7 +239,7 @@ class _PartBatches:
 
     def _dictionary(self, name: str) -> pa.Array:
         known = self._texts.get(name)
-        if name in ("states", "traffics"):
+        if name in self._shared.texts:
             return known
         if known is None or len(known) != self._lexicon.size(name):
             known = self._texts[name] = string_array(*self._lexicon.texts(name))
@@ -246,6 +252,7 @@ def scan(
     *,
     filter: str | PacketFilter | None = None,
     decap: str | Iterable[str] = (),
+    tools: str | os.PathLike[str] | Tools | None = None,
     country_table: CountryTable | None = None,
     batch_rows: int = BATCH_ROWS,
     block_bytes: int = BLOCK_BYTES,
@@ -262,12 +269,14 @@ def scan(
         not at all; known by its first bytes.
     columns : sequence of str or None
         Packet columns, in the order wanted; only these are decoded. None: every one
-        but the derived ones (traffic, signature, country).
+        but the derived ones (traffic, signature, tool, country).
     filter : str, PacketFilter or None
         Only packets that match, in tcpdump's language: "tcp dst port 445".
     decap : str or iterable of str
         Tunnels to open, so that the columns are those of the packet inside: gre, vxlan
         ...; one text may name several, with commas.
+    tools : path, Tools or None
+        A file of rules for the column `tool`, besides those of fastflow.
     country_table : CountryTable or None
         For the column `country`; None: the default table.
     batch_rows : int
@@ -292,7 +301,8 @@ def scan(
     Raises
     ------
     ConfigError
-        A column or a tunnel has no such name; the filter does not compile.
+        A column or a tunnel has no such name; the filter does not compile; a rule for
+        tools cannot be understood.
     CaptureError
         While iterating: the file is no capture, or is damaged.
     OSError
@@ -317,6 +327,7 @@ def scan(
         decoding=Decoding(
             filter=compile_filter(filter) if isinstance(filter, str) else filter,
             decap=tunnels(decap.split(",") if isinstance(decap, str) else decap),
+            tools=load_tools(tools),
         ),
         country_table=country_table,
         batch_rows=batch_rows,

@@ -27,6 +27,7 @@ from fastflow.stages.country import CountryTable, load_country_table
 from fastflow.stages.rows import HourlyRows, Runs
 from fastflow.store import Store
 from fastflow.store.settings import is_hidden
+from fastflow.tools import Tools, load_tools
 
 #: A commit costs two fsyncs whatever it holds: captures share one, up to these bounds.
 _COMMIT_INPUTS = 256
@@ -77,6 +78,7 @@ def reduce(
     sources: bool | None = None,
     filter: str | None = None,
     decap: str | Iterable[str] | None = None,
+    tools: str | os.PathLike[str] | Tools | None = None,
     resume: bool = False,
     compact: bool = True,
     progress: Progress | None = None,
@@ -103,6 +105,8 @@ def reduce(
         Count only packets that match, in tcpdump's language. None: as the store does.
     decap : str, iterable of str or None
         Tunnels to open before counting: "gre,vxlan". None: as the store does.
+    tools : path, Tools or None
+        A file of rules for the column `tool`, besides those of fastflow.
     resume : bool
         Do not read files again that are recorded as taken in with the same path, size
         and modification time; they are duplicates.
@@ -140,9 +144,10 @@ def reduce(
         store = Store(store, create=True, settings=settings)
     if compiled is None:
         compiled = _filter_of(store)
+    known = load_tools(tools)
     table = geo if isinstance(geo, CountryTable) else load_country_table(geo)
     store.recover()
-    reducer = _Reducer(store, table, compiled, progress, phases)
+    reducer = _Reducer(store, table, compiled, known, progress, phases)
     committer = _Committer(store, phases)
     if resume:
         found = committer.pass_over(found, sensor, progress)
@@ -200,6 +205,7 @@ class _Reducer:
         store: Store,
         table: CountryTable,
         filter: PacketFilter | None,
+        tools: Tools,
         progress: Progress | None,
         phases: Phases,
     ) -> None:
@@ -208,6 +214,7 @@ class _Reducer:
             (settings.min_time_s * 10**9, settings.max_time_s * 10**9),
             filter,
             tunnels((settings.decap or "").split(",")),
+            tools,
         )
         self._table = table
         self._progress = progress
@@ -279,7 +286,9 @@ class _Reducer:
         record.head = digest.beginnings.head
         record.country_table = f"{self._table.name} {self._table.version}"
         record.country_date = self._table.date
-        rows = HourlyRows(runs, self._table.codes, sensor, input_id)
+        record.rules = self._decoding.tools.version
+        names = self._decoding.tools.names
+        rows = HourlyRows(runs, self._table.codes, names, sensor, input_id)
         return Reduced(record, rows, digest.beginnings), stats
 
     def _count_beside(

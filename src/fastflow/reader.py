@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Self
 
@@ -16,6 +16,7 @@ from fastflow.phases import NO_PHASES, Phases
 from fastflow.sources.blocks import BLOCK_BYTES, Blocks
 from fastflow.sources.part import FilePart
 from fastflow.sources.stream import ByteStream
+from fastflow.tools import Tools, known_tools
 
 #: 1990-01-01 <= time < 2100-01-01, nanoseconds since 1970 UTC.
 PLAUSIBLE_NS = (631_152_000 * 10**9, 4_102_444_800 * 10**9)
@@ -46,11 +47,14 @@ class Decoding:
         What a packet must match.
     decap : tuple of str
         The tunnels that are opened; see `tunnels`.
+    tools : Tools
+        What tells the tools that packets were sent by.
     """
 
     plausible_ns: tuple[int, int] = PLAUSIBLE_NS
     filter: PacketFilter | None = None
     decap: tuple[str, ...] = ()
+    tools: Tools = field(default_factory=known_tools)
 
     @property
     def tunnel_bits(self) -> int:
@@ -166,6 +170,7 @@ class Reader:
             *decoding.plausible_ns,
             filter=None if decoding.filter is None else decoding.filter.programs,
             decap=decoding.tunnel_bits,
+            tools=decoding.tools.compiled,
         )
         self.stream = stream
         self._blocks = Blocks(

@@ -13,10 +13,11 @@ _ADDRESSES = ("src", "dst")
 
 
 def text_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with addresses, times and maps as text and dictionaries decoded.
+    """Return a batch with addresses, times, maps, lists and dictionaries as text.
 
     Addresses are written after RFC 5952, IPv4 dotted; times in ISO 8601, UTC, as fine
-    as their type, the column `hour` to the second; maps in JSON, by key.
+    as their type, the column `hour` to the second; maps in JSON, by key; lists with
+    spaces between their values.
     """
     versions = _ip_versions(batch)
     names = batch.schema.names
@@ -44,6 +45,9 @@ def _text(column: pa.Array, name: str, versions: pa.Array | None) -> pa.Array:
         return column.dictionary_decode()
     if pa.types.is_map(column.type):
         return pa.array([_map_text(value) for value in column.to_pylist()], pa.string())
+    if pa.types.is_list(column.type):
+        texts = column.cast(pa.list_(pa.string()))
+        return pc.binary_join(texts, " ")
     return column
 
 

@@ -31,6 +31,7 @@ _ARROW_TYPES = {
     "tsn:UTC": pa.timestamp("ns", tz="UTC"),
     "tsu:UTC": TIMESTAMP,
     "w:16": pa.binary(16),
+    "w:24": pa.binary(24),
 }
 
 #: The column that a stage adds to packets, where their source is registered.
@@ -114,17 +115,44 @@ COUNTS = pa.schema(
     [*_CELL, *_SIZE, pa.field("sources", pa.int64(), nullable=False), _INPUT]
 )
 
-#: One row per cell and source address. The last three are the value that all packets
-#: of the row share, null where they differ or any of them lacks it.
+#: The value that all packets of a row share, null where they differ or any of them
+#: lacks it.
+_SHARED = [
+    pa.field("src_port", pa.int32()),
+    pa.field("tcp_seq", pa.int64()),
+    pa.field("ip_ttl", pa.int16()),
+]
+
+#: One row per cell and source address. `tcp_seq_key` is what the sequence numbers of a
+#: tool's packets have in common where they differ (`ff_tool_seq_key` in ff_tool.h).
 SOURCES = pa.schema(
     [
         *_CELL,
         pa.field("src", pa.binary(), nullable=False),
         pa.field("ip_version", pa.int16(), nullable=False),
         *_SIZE,
-        pa.field("src_port", pa.int32()),
-        pa.field("tcp_seq", pa.int64()),
-        pa.field("ip_ttl", pa.int16()),
+        *_SHARED,
+        pa.field("tcp_seq_key", pa.int32()),
+        _INPUT,
+    ]
+)
+
+#: One row per input, victim (`src`) and hour: what the victims of attacks answer.
+#: `bins` are 10 seconds long and numbered from 1970 UTC on, `bin_packets` is beside
+#: them; `ports` are the least 16 of the victim's.
+BACKSCATTER = pa.schema(
+    [
+        pa.field("hour", TIMESTAMP, nullable=False),
+        pa.field("sensor", pa.string(), nullable=False),
+        pa.field("country", pa.string()),
+        pa.field("src", pa.binary(), nullable=False),
+        pa.field("ip_version", pa.int16(), nullable=False),
+        pa.field("packets", pa.int64(), nullable=False),
+        pa.field("bins", pa.list_(pa.int32()), nullable=False),
+        pa.field("bin_packets", pa.list_(pa.int64()), nullable=False),
+        pa.field("ports", pa.list_(pa.int32()), nullable=False),
+        *_SHARED,
+        pa.field("tcp_window", pa.int32()),
         _INPUT,
     ]
 )
@@ -160,12 +188,12 @@ INPUTS = pa.schema(
 )
 
 
-#: The tables that hold rows of cells, and what one row of each is.
-ROW_TABLES = {"counts": COUNTS, "sources": SOURCES}
+#: The tables that hold rows of inputs, and what one row of each is.
+ROW_TABLES = {"counts": COUNTS, "sources": SOURCES, "backscatter": BACKSCATTER}
 
 
 def row_schema(table: str) -> pa.Schema:
-    """Return the schema of `counts` or `sources`, texts encoded by dictionaries."""
+    """Return the schema of a table of rows, texts encoded by dictionaries."""
     return pa.schema([_encoded(field) for field in ROW_TABLES[table]])
 
 
@@ -264,7 +292,7 @@ class Beginnings:
 
 
 class RowReader(Protocol):
-    """Rows of `counts` or `sources`, from their beginning on."""
+    """Rows of one table, from their beginning on."""
 
     @property
     def is_at_end(self) -> bool:
@@ -294,7 +322,7 @@ class Rows(Protocol):
         ...
 
     def read(self, table: str) -> RowReader:
-        """Return a reader over `counts` or `sources`; any thread may ask for one."""
+        """Return a reader over a table of `ROW_TABLES`; any thread may ask for one."""
         ...
 
     def close(self) -> None:

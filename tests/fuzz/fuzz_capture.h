@@ -5,6 +5,7 @@
 #define FUZZ_CAPTURE_H
 
 #include "fuzz_common.h"
+#include "tool_rules.h"
 
 #define MIN_TIME_NS (631152000 * (int64_t)1000000000)
 #define END_TIME_NS (4102444800 * (int64_t)1000000000)
@@ -94,6 +95,7 @@ static void scan_begin(ff_scan *scan, ff_lexicon *lexicon, reader *r) {
     free(scan->capture.pcapng.interfaces);
     memset(scan, 0, sizeof *scan);
     scan->lexicon = lexicon;
+    scan->tools = &tool_rules;
     scan->decap = settings.decap;
     scan->has_filter = settings.has_filter;
     memcpy(scan->filters, settings.filters, sizeof scan->filters);

@@ -85,7 +85,7 @@ static void tally_begin(ff_tally *tally, uint64_t seed, size_t cells_cap) {
     memset(tally, 0, sizeof *tally);
     tally->cells_cap = tally->cells_max = cells_cap;
     tally->cells = exact(cells_cap * sizeof *tally->cells);
-    tally->n_slots = 512;
+    tally->n_slots = 1024;
     tally->slots = exact(tally->n_slots * sizeof *tally->slots);
     tally->seed = seed;
 }
@@ -159,6 +159,8 @@ static ff_rollup *begin_rollup(ff_lexicon *lexicon, enum ff_grain grain) {
     r->countries.numbers = exact(4 * sizeof(uint16_t));
     r->traffics.codes = exact(FF_MANY_TRAFFICS * sizeof(uint32_t));
     r->traffics.numbers = exact(FF_MANY_TRAFFICS * sizeof(uint16_t));
+    r->tools.codes = exact(FF_MANY_TOOLS * sizeof(uint32_t));
+    r->tools.numbers = exact(FF_MANY_TOOLS * sizeof(uint16_t));
     r->cursors = exact(n_runs * sizeof *r->cursors);
     r->heap = exact(n_runs * sizeof *r->heap);
     for (size_t i = 0; i < n_runs; i++) {
@@ -177,6 +179,8 @@ static void end_rollup(ff_rollup *r) {
     free(r->countries.numbers);
     free(r->traffics.codes);
     free(r->traffics.numbers);
+    free(r->tools.codes);
+    free(r->tools.numbers);
     free(r->cursors);
     free(r->heap);
     free(r);
@@ -197,7 +201,43 @@ static uint64_t batch_digest(const ff_rollup *r, void **values, uint8_t **valid,
     const ff_dict *signatures = &r->lexicon->signatures;
     h = digest(h, signatures->text, signatures->text_bytes);
     h = digest(h, (uint8_t *)r->countries.numbers, r->countries.n * sizeof(uint16_t));
-    return digest(h, (uint8_t *)r->traffics.numbers, r->traffics.n * sizeof(uint16_t));
+    h = digest(h, (uint8_t *)r->traffics.numbers, r->traffics.n * sizeof(uint16_t));
+    return digest(h, (uint8_t *)r->tools.numbers, r->tools.n * sizeof(uint16_t));
+}
+
+/* What rows of echoes say, whichever of them says it: packets by bin add up, and ports
+ * are a set. */
+typedef struct echo_sum {
+    uint64_t packets, bins, ports;
+} echo_sum;
+
+static uint64_t slot_digest(const ff_cell *cell, uint64_t slot) {
+    uint64_t key[4] = {ff_echo_where(cell->where, slot), cell->src_hi, cell->src_lo,
+                       cell->country};
+    return digest(1, (uint8_t *)key, sizeof key);
+}
+
+static void add_echo(echo_sum *sum, const ff_row *row) {
+    const ff_cell *cell = &row->cell;
+    uint32_t slot = ff_cell_slot(cell);
+    if (slot >= FF_WHERE_HAS_PORT) {
+        sum->ports |= (uint64_t)1 << slot_digest(cell, slot) % 64;
+        return;
+    }
+    if (!ff_echo_is_sketch(cell)) {
+        sum->packets += row->packets;
+        sum->bins += row->packets * slot_digest(cell, slot);
+        return;
+    }
+    for (uint32_t bit = 0; bit < FF_ECHO_BINS_PER_SKETCH; bit++) {
+        if (!(cell->bins[bit / 64] >> bit % 64 & 1)) continue;
+        uint32_t bin = FF_ECHO_SKETCHES + slot * FF_ECHO_BINS_PER_SKETCH + bit;
+        sum->packets++;
+        sum->bins += slot_digest(cell, bin);
+    }
+    uint64_t port = FF_WHERE_HAS_PORT | cell->src_port;
+    if (cell->shared & FF_HAS_PORT)
+        sum->ports |= (uint64_t)1 << slot_digest(cell, port) % 64;
 }
 
 /* The digest of all rows of a grain, in batches of BATCH; their packets must be those
@@ -208,6 +248,7 @@ static uint64_t roll_up(ff_lexicon *lexicon, enum ff_grain grain, uint64_t count
     const ff_row_field *fields = ff_row_fields(grain, &n_fields);
     ff_rollup *r = begin_rollup(lexicon, grain);
     uint64_t h = 1, packets = 0;
+    echo_sum echoes = {0, 0, 0};
     enum ff_rolled rolled = FF_ROLLED_FULL;
     while (rolled != FF_ROLLED_END) {
         void *values[MAX_ROW_COLS];
@@ -224,6 +265,8 @@ static uint64_t roll_up(ff_lexicon *lexicon, enum ff_grain grain, uint64_t count
             while ((rolled = ff_rollup_add(r, most)) == FF_ROLLED_OUT) bring(r);
             size_t n = r->n_rows;
             CHECK(n <= most);
+            for (size_t i = 0; grain == FF_GRAIN_ECHOES && i < n; i++)
+                add_echo(&echoes, &r->rows[i]);
             ff_rollup_fill(r, values, valid, at);
             at += n;
         }
@@ -233,18 +276,23 @@ static uint64_t roll_up(ff_lexicon *lexicon, enum ff_grain grain, uint64_t count
             free(valid[f]);
         }
     }
-    CHECK(packets == counted);
     end_rollup(r);
+    if (grain == FF_GRAIN_ECHOES) {
+        CHECK(echoes.packets <= counted);
+        return digest(1, (uint8_t *)&echoes, sizeof echoes);
+    }
+    CHECK(packets == counted);
     return h;
 }
 
-/* Roll up what is in the tallies, twice, and forget it. */
-static void roll_up_both(size_t n_tallies, ff_lexicon *into, ff_lexicon *theirs,
-                         ff_tally *tallies, uint64_t counted, uint64_t digests[2]) {
+/* Roll up what is in the tallies, to each grain, and forget it. */
+static void roll_up_all(size_t n_tallies, ff_lexicon *into, ff_lexicon *theirs,
+                        ff_tally *tallies, uint64_t counted, uint64_t digests[3]) {
     for (size_t i = 0; i < n_tallies; i++) tally_empty(&tallies[i], &theirs[i]);
     merge(into);
     digests[0] = roll_up(into, FF_GRAIN_SOURCES, counted);
     digests[1] = roll_up(into, FF_GRAIN_COUNTS, counted);
+    digests[2] = roll_up(into, FF_GRAIN_ECHOES, counted);
     for (size_t i = 0; i < n_runs; i++) free(runs[i].cells);
     n_runs = 0;
 }
@@ -266,18 +314,18 @@ static void begin_all(size_t cells_cap) {
 
 static void check_tallies(const uint8_t *data, size_t n, size_t block_bytes) {
     reader r;
-    uint64_t one[2], two[2];
+    uint64_t one[3], two[3];
     begin_all(1 << 12);
     reader_begin(&r, data, n, n);
     tally_capture(&whole, lexicons, tallies, 1, &r);
     uint64_t counted = whole.reasons[FF_REASON_counted];
-    roll_up_both(1, &merged, lexicons, tallies, counted, one);
-    begin_all(FF_CHUNK_ROWS + below(64));
+    roll_up_all(1, &merged, lexicons, tallies, counted, one);
+    begin_all(FF_CHUNK_CELLS + below(64));
     reader_begin(&r, data, n, block_bytes);
     tally_capture(&cut, lexicons, tallies, 2, &r);
     check_same_scan(&whole, &cut);
-    roll_up_both(2, &merged, lexicons, tallies, counted, two);
-    CHECK(one[0] == two[0] && one[1] == two[1]);
+    roll_up_all(2, &merged, lexicons, tallies, counted, two);
+    for (int i = 0; i < 3; i++) CHECK(one[i] == two[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {

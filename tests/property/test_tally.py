@@ -19,6 +19,7 @@ from fastflow.reader import Reader, new_lexicon
 from fastflow.sources.stream import open_stream
 from fastflow.stages.spill import Memory
 from fastflow.stages.tally import HourlyTally
+from fastflow.tools import known_tools
 from strategies import Capture, capture_parts, captures
 
 Rows = list[dict[str, Any]]
@@ -27,7 +28,17 @@ RELAXED = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
-CELL = ("hour", "proto", "dst_port", "icmp_type", "country", "traffic", "signature")
+CELL = (
+    "hour",
+    "proto",
+    "dst_port",
+    "icmp_type",
+    "country",
+    "traffic",
+    "signature",
+    "tool",
+)
+TABLES = ("counts", "sources", "backscatter")
 
 
 def code_of(address: bytes) -> str:
@@ -50,7 +61,7 @@ class TwoCountries:
 
 def new_tally(**options: Any) -> HourlyTally:
     table: Any = TwoCountries()
-    return HourlyTally(table, **options)
+    return HourlyTally(table, tools=known_tools().names, **options)
 
 
 def tally_of(data: bytes, block_bytes: int = 1 << 16, **options: Any) -> HourlyTally:
@@ -66,12 +77,12 @@ def add(tally: HourlyTally, data: bytes, block_bytes: int = 1 << 16) -> None:
         tally.add(reader)
 
 
-def tables_of(tally: HourlyTally) -> tuple[pa.Table, pa.Table]:
+def tables_of(tally: HourlyTally) -> list[pa.Table]:
     rows = tally.rows("lab", "id")
-    counts, sources = rows.table("counts"), rows.table("sources")
-    counts.validate(full=True)
-    sources.validate(full=True)
-    return counts, sources
+    tables = [rows.table(name) for name in TABLES]
+    for table in tables:
+        table.validate(full=True)
+    return tables
 
 
 def same(left: HourlyTally, right: HourlyTally) -> bool:
@@ -92,20 +103,22 @@ def plain(table: pa.Table) -> Rows:
     return table.set_column(0, "hour", hours).to_pylist()
 
 
-def expected(data: bytes) -> tuple[Rows, Rows]:
-    """What the reference counts, as rows of the store's columns."""
+def expected(data: bytes) -> list[Rows]:
+    """What the reference counts, as rows of the store's columns, by `TABLES`."""
     result = reference.decode_capture(data)
     counts, sources, *_ = reference.tally(result, country=code_of)
-    constant = {"sensor": "lab", "tool": None, "input": "id"}
+    constant = {"sensor": "lab", "input": "id"}
 
     def row(key: tuple[Any, ...], value: dict[str, Any]) -> dict[str, Any]:
         cell = dict(zip((*CELL, "src", "ip_version"), key, strict=False))
         return {**cell, "hour": cell["hour"] // 1000, **constant, **value}
 
-    return (
+    echoes = reference.backscatter(result, country=code_of)
+    return [
         [row(key, value) for key, value in counts.items()],
         [row(key, value) for key, value in sources.items()],
-    )
+        [{**echo, "hour": echo["hour"] // 1000, **constant} for echo in echoes],
+    ]
 
 
 def unordered(rows: Rows) -> list[str]:
@@ -115,10 +128,9 @@ def unordered(rows: Rows) -> list[str]:
 @RELAXED
 @given(captures(), st.integers(1, 400))
 def test_tally_equals_the_reference(data: bytes, block_bytes: int) -> None:
-    counts, sources = tables_of(tally_of(data, block_bytes))
-    expected_counts, expected_sources = expected(data)
-    assert unordered(plain(counts)) == unordered(expected_counts)
-    assert unordered(plain(sources)) == unordered(expected_sources)
+    tables = tables_of(tally_of(data, block_bytes))
+    for ours, theirs in zip(tables, expected(data), strict=True):
+        assert unordered(plain(ours)) == unordered(theirs)
 
 
 @RELAXED
@@ -179,8 +191,8 @@ def many_cells(n_packets: int, n_hours: int) -> bytes:
 
 def test_growing_tables_and_hours_out_of_order_change_nothing() -> None:
     data = many_cells(30_000, 5)
-    counts, sources = tables_of(tally_of(data))
-    expected_counts, expected_sources = expected(data)
+    counts, sources, _ = tables_of(tally_of(data))
+    expected_counts, expected_sources, _ = expected(data)
     assert unordered(plain(counts)) == unordered(expected_counts)
     assert unordered(plain(sources)) == unordered(expected_sources)
     assert sources["packets"].to_numpy().sum() == 30_000
@@ -192,7 +204,7 @@ def test_small_arenas_and_spilled_runs_change_nothing(
 ) -> None:
     data = many_cells(5_000, 4)
     memory = Memory(max_cells, tmp_path)
-    small = tally_of(data, memory=memory, arena_cells=256)
+    small = tally_of(data, memory=memory, arena_cells=768)
     other = tally_of(b.PcapBuilder().build(), memory=memory)
     other.merge(small)
     assert same(other, tally_of(data))
@@ -203,7 +215,7 @@ def test_small_arenas_and_spilled_runs_change_nothing(
 def test_memory_that_was_taken_is_given_back(n_packets: int) -> None:
     memory = Memory(1000)
     runs = tally_of(
-        many_cells(n_packets, 4), memory=memory, arena_cells=256
+        many_cells(n_packets, 4), memory=memory, arena_cells=768
     ).take_runs()
     assert not memory.take(1000), "the runs count"
     del runs
@@ -212,18 +224,18 @@ def test_memory_that_was_taken_is_given_back(n_packets: int) -> None:
 
 
 def test_a_tally_goes_on_after_its_arena_became_a_run() -> None:
-    tally, all_of_it = new_tally(arena_cells=256), new_tally()
+    tally, all_of_it = new_tally(arena_cells=768), new_tally()
     for n_packets in (900, 20, 900):
         add(tally, many_cells(n_packets, 4))
         all_of_it.merge(tally)
-    counts, _ = tables_of(all_of_it)
+    counts, _, _ = tables_of(all_of_it)
     assert counts["packets"].to_numpy().sum() == 1820
 
 
 def test_rows_are_read_any_number_at_a_time() -> None:
     data = many_cells(2_000, 3)
     whole = tally_of(data).rows("lab", "id")
-    rows = tally_of(data, arena_cells=300).rows("lab", "id")
+    rows = tally_of(data, arena_cells=900).rows("lab", "id")
     for grain in ("counts", "sources"):
         reader, pieces = rows.read(grain), []
         while not reader.is_at_end:
@@ -237,11 +249,11 @@ def test_rows_are_read_any_number_at_a_time() -> None:
 def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
     missing = tmp_path / "gone"
     with pytest.raises(FastflowError, match=f"{missing}: cannot put cells aside"):
-        tally_of(many_cells(2_000, 2), memory=Memory(0, missing), arena_cells=256)
+        tally_of(many_cells(2_000, 2), memory=Memory(0, missing), arena_cells=768)
 
 
 def test_rows_are_sorted_by_the_cell() -> None:
-    _, sources = tables_of(tally_of(many_cells(3_000, 3)))
+    _, sources, _ = tables_of(tally_of(many_cells(3_000, 3)))
     keys = [
         (row["hour"], row["proto"], row["traffic"], row["dst_port"] or -1)
         for row in plain(sources)

@@ -20,7 +20,7 @@ LAYERS = (
     ("_version", "errors", "addresses", "native_types", "phases", "caches"),
     ("zones", "names", "data", "complete_file"),
     ("units",),
-    ("schema", "arena", "filter_text"),
+    ("schema", "arena", "filter_text", "tools"),
     ("filters",),
     ("sources",),
     ("outcome", "row_text"),
@@ -57,6 +57,7 @@ DOORS = {
     "_rollup": {"stages.rows"},
     "_lpm": {"stages.country"},
     "_bpf": {"filters"},
+    "_tool": {"tools"},
     "_synth": {"synth.load"},
 }
 

@@ -155,7 +155,7 @@ def test_row_groups_that_are_just_full_do_not_show_how_rows_were_counted(
     n_rows = Store(tmp_path / "first").sql(f"select * from {grain}").num_rows
     monkeypatch.setattr("fastflow.store.publish.ROW_GROUP_ROWS", n_rows)
     expected = store_of(tmp_path / "kept", [capture], 1)
-    small = partial(HourlyTally, arena_cells=300)
+    small = partial(HourlyTally, arena_cells=900)
     monkeypatch.setattr(fastflow.counting, "HourlyTally", small)
     assert store_of(tmp_path / "runs", [capture], 1) == expected
 

@@ -64,6 +64,13 @@ PACKETS = {
         "c04e465f 00000000 0e000000 0e000000",
         "ffffffffffff 020000000001 0806",
     ),
+    # A SYN to port 23 whose sequence number is its destination.
+    "mirai": (
+        "65000000",
+        "c04e465f 00000000 28000000 28000000",
+        "45 00 0028 0001 0000 40 06 0000 cb007105 c6120001"
+        "d431 0017 c6120001 00000000 50 02 0400 0000 0000",
+    ),
     # TCP with a data offset of four words: options unknown.
     "bad_doff": (
         "65000000",
@@ -128,6 +135,7 @@ VECTORS = {
     "status": Vector("bad_doff", "tcp_bad_doff", TEXT),
     "traffic": Vector("syn_ack6", "backscatter", TEXT, "arp"),
     "signature": Vector("syn", "8192:2-1-3-1-1-4:1460:8", TEXT, "bad_doff"),
+    "tool": Vector("mirai", "mirai", TEXT, "syn"),
 }
 
 

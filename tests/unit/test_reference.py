@@ -124,6 +124,7 @@ def test_a_capture_written_out_in_hexadecimal() -> None:
             "payload_len": 0,
             "status": "ok",
             "signature": "8192:2-1-3-1-1-4:1460:8",
+            "tool": None,
             "traffic": "scan",
         }
     ]
@@ -889,7 +890,7 @@ def test_counts_and_sources_of_a_cell() -> None:
         b.ipv4(b.tcp(b"abc", src_port=1, seq=8), ttl=50),
         b.ipv4(b.tcp(src_port=1, seq=9), ttl=60, src=other),
     )
-    cell = (HOUR, 6, 23, None, None, "scan", "1024:::")
+    cell = (HOUR, 6, 23, None, None, "scan", "1024:::", None)
     assert counts == {cell: {"packets": 3, "bytes": 123, "sources": 2}}
     assert sources == {
         (*cell, mapped(b.SRC4), 4): {
@@ -898,6 +899,7 @@ def test_counts_and_sources_of_a_cell() -> None:
             "src_port": 1,
             "tcp_seq": None,
             "ip_ttl": 50,
+            "tcp_seq_key": None,
         },
         (*cell, mapped(other), 4): {
             "packets": 1,
@@ -905,6 +907,7 @@ def test_counts_and_sources_of_a_cell() -> None:
             "src_port": 1,
             "tcp_seq": 9,
             "ip_ttl": 60,
+            "tcp_seq_key": None,
         },
     }
     assert (uncounted, records, counted) == ({}, 3, 3)

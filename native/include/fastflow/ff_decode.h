@@ -84,6 +84,8 @@ FF_INLINE void ff_decode_udp(const ff_transport *t, ff_view *v) {
 FF_INLINE void ff_decode_icmp(const ff_transport *t, ff_view *v) {
     if (!ff_has(t->s, FF_ICMP_MIN_BYTES)) ff_view_fault(v, FF_STATE_l4_truncated);
     ff_set_payload(v, t->wire_bytes, FF_ICMP_HEADER_BYTES);
+    v->quote = t->s;
+    ff_skip(&v->quote, t->s.n < FF_ICMP_HEADER_BYTES ? t->s.n : FF_ICMP_HEADER_BYTES);
     if (!ff_has(t->s, 1)) return;
     v->icmp_type = t->s.p[0];
     v->layers |= FF_BIT(ICMP_TYPE);

@@ -11,13 +11,20 @@
 #ifndef FASTFLOW_FF_FIELDS_H
 #define FASTFLOW_FF_FIELDS_H
 
+#include "fastflow/ff_tool.h"
 #include "fastflow/ff_usual.h"
 
-/* Work that is done only if a requested column needs it. */
-enum ff_need { FF_NEED_HEADERS = 0, FF_NEED_OPTIONS = 1, FF_NEED_SIGNATURE = 3 };
+/* Work that is done only if a requested column needs it, a bit each. */
+enum ff_need {
+    FF_NEED_HEADERS = 0,
+    FF_NEED_OPTIONS = 1,
+    FF_NEED_SIGNATURE = 2 | FF_NEED_OPTIONS,
+    FF_NEED_TOOL = 4 | FF_NEED_OPTIONS
+};
 
 /* What the codes of a dictionary column index. */
-#define FF_DICTS(X) X(none) X(kinds) X(signatures) X(states) X(traffics) X(countries)
+#define FF_DICTS(X) \
+    X(none) X(kinds) X(signatures) X(states) X(traffics) X(countries) X(tools)
 
 enum ff_dict_kind {
 #define X(name) FF_DICT_##name,
@@ -93,7 +100,8 @@ FF_INLINE uint16_t ff_ip_id(const ff_view *v) {
 /* Left out unless they are asked for by name. */
 #define FF_DERIVED_FIELDS(X)                                                                                                     \
     X(traffic,     int32_t,    "i",       traffics,   IP,        HEADERS,   v->traffic,              "backscatter, scan or other",    "Moore et al. 2001, table 1") \
-    X(signature,   int32_t,    "i",       signatures, OPTIONS,   SIGNATURE, (int32_t)v->sig_code,    "window:kinds:mss:wscale",       "MuonFP")
+    X(signature,   int32_t,    "i",       signatures, OPTIONS,   SIGNATURE, (int32_t)v->sig_code,    "window:kinds:mss:wscale",       "MuonFP") \
+    X(tool,        int32_t,    "i",       tools,      TOOL,      TOOL,      v->tool - (v->tool > 0), "scanner whose formula holds",   "fastflow fields --tools")
 /* clang-format on */
 
 #define FF_FIELDS(X) FF_PACKET_FIELDS(X) FF_DERIVED_FIELDS(X)

@@ -13,13 +13,13 @@
 
 #include "fastflow/ff_run.h"
 
-enum ff_grain { FF_GRAIN_SOURCES, FF_GRAIN_COUNTS };
+enum ff_grain { FF_GRAIN_SOURCES, FF_GRAIN_COUNTS, FF_GRAIN_ECHOES };
 
 /* A run that is being read. */
 typedef struct ff_cursor {
     const ff_cell *at, *end; /* what is there of it, from the next cell on */
     uint64_t n_absent;       /* cells behind `end` that are yet to be brought */
-    uint64_t place;          /* of *at: hour, protocol, traffic, port */
+    uint64_t place;          /* ff_cell_place() of *at */
 } ff_cursor;
 
 /* A row of `sources` or of `counts`. */
@@ -31,6 +31,7 @@ typedef struct ff_row {
     uint32_t signature; /* codes in the batch's dictionaries */
     uint32_t country;
     uint32_t traffic;
+    uint32_t tool;
 } ff_row;
 
 /* The codes of small numbers in a batch, by first appearance. */
@@ -42,6 +43,7 @@ typedef struct ff_numbers {
 
 #define FF_MANY_COUNTRIES 65536
 #define FF_MANY_TRAFFICS 4
+#define FF_MANY_TOOLS 32
 
 typedef struct ff_rollup {
     enum ff_grain grain;
@@ -51,7 +53,7 @@ typedef struct ff_rollup {
     uint64_t next_hour; /* no cursor but the first has cells of an earlier one */
     const uint32_t *kinds_ranks;
     ff_lexicon *lexicon; /* its signatures are those of the batch */
-    ff_numbers countries, traffics;
+    ff_numbers countries, traffics, tools;
     bool is_adding; /* the row that is being added up is rows[n_rows] */
     ff_row rows[FF_CHUNK_ROWS + 1];
     size_t n_rows; /* complete ones */
@@ -84,7 +86,7 @@ static inline void ff_rollup_sink(ff_rollup *r, size_t at) {
 }
 
 FF_INLINE void ff_rollup_look(ff_cursor *cursor) {
-    cursor->place = cursor->at->where >> FF_WHERE_PORT;
+    cursor->place = ff_cell_place(cursor->at);
 }
 
 /* Let the first cursor sink, and see how far the one that comes first now is alone. */
@@ -119,7 +121,7 @@ FF_INLINE bool ff_same_source(const ff_cell *a, const ff_cell *b) {
 
 FF_INLINE bool ff_row_holds(const ff_row *row, const ff_cell *cell) {
     const ff_cell *own = &row->cell;
-    return ((own->where ^ cell->where) >> FF_WHERE_PORT |
+    return ((own->where ^ cell->where) >> FF_WHERE_ROW |
             (own->sig.fixed ^ cell->sig.fixed) | (own->sig.scale ^ cell->sig.scale) |
             (uint64_t)(own->country ^ cell->country)) == 0;
 }
@@ -128,9 +130,11 @@ FF_INLINE bool ff_row_holds(const ff_row *row, const ff_cell *cell) {
  * the latest source. */
 FF_INLINE void ff_rollup_take(ff_rollup *r, const ff_cell *cell) {
     ff_row *row = &r->rows[r->n_rows];
+    if (ff_cell_is_echo(cell) != (r->grain == FF_GRAIN_ECHOES)) return;
     if (r->is_adding && ff_row_holds(row, cell)) {
         bool is_same = ff_same_source(&row->cell, cell);
-        if (is_same || r->grain == FF_GRAIN_COUNTS) {
+        bool is_sketch = r->grain == FF_GRAIN_ECHOES && ff_echo_is_sketch(cell);
+        if ((is_same && !is_sketch) || r->grain == FF_GRAIN_COUNTS) {
             row->packets += cell->packets;
             row->bytes += cell->bytes;
             row->n_sources += !is_same;
@@ -185,6 +189,11 @@ static inline void ff_rollup_begin_batch(ff_rollup *r) {
     ff_dict_clear(&r->lexicon->signatures);
     ff_numbers_clear(&r->countries);
     ff_numbers_clear(&r->traffics);
+    ff_numbers_clear(&r->tools);
+}
+
+FF_INLINE uint16_t ff_row_tool(const ff_row *row) {
+    return row->cell.where >> FF_WHERE_TOOL & (FF_MANY_TOOLS - 1);
 }
 
 /* Give the texts of n rows their codes; the caller has made room in the lexicon. */
@@ -194,6 +203,9 @@ static inline void ff_rollup_code(ff_rollup *r, size_t n) {
     for (size_t i = 0; i < n; i++) {
         ff_row *row = &r->rows[i];
         const ff_sig *own = &row->cell.sig;
+        if (row->cell.country != 0)
+            row->country = ff_numbers_code(&r->countries, row->cell.country);
+        if (r->grain == FF_GRAIN_ECHOES) continue;
         if (own->scale != 0 && (own->scale != sig.scale || own->fixed != sig.fixed)) {
             sig = *own;
             code = ff_sig_code(r->lexicon, own);
@@ -201,8 +213,8 @@ static inline void ff_rollup_code(ff_rollup *r, size_t n) {
         row->signature = code;
         row->traffic =
             ff_numbers_code(&r->traffics, row->cell.where >> FF_WHERE_TRAFFIC & 3);
-        if (row->cell.country != 0)
-            row->country = ff_numbers_code(&r->countries, row->cell.country);
+        if (ff_row_tool(row) != 0)
+            row->tool = ff_numbers_code(&r->tools, ff_row_tool(row));
     }
 }
 
@@ -218,34 +230,68 @@ FF_INLINE bool ff_row_has_port(const ff_row *row) {
 #define FF_ROW_PORT(row) ((row)->cell.where >> FF_WHERE_PORT & 0xffff)
 #define FF_ROW_SHARES(row, what) ((row)->cell.shared & FF_SHARED_##what)
 
+/* The bits of a sketch, one for each bin, least significant first. */
+typedef struct ff_sketch {
+    uint8_t byte[8 * FF_ECHO_SKETCH_WORDS];
+} ff_sketch;
+
+FF_INLINE ff_sketch ff_row_sketch(const ff_row *row) {
+    ff_sketch sketch = {{0}};
+    if (!ff_echo_is_sketch(&row->cell)) return sketch;
+    for (size_t i = 0; i < sizeof sketch.byte; i++)
+        sketch.byte[i] = (uint8_t)(row->cell.bins[i / 8] >> 8 * (i % 8));
+    return sketch;
+}
+
+/* Beside a sequence number it would tell the destination. */
+FF_INLINE bool ff_row_has_seq_key(const ff_row *row) {
+    return FF_ROW_SHARES(row, EXTRA) && !FF_ROW_SHARES(row, TCP_SEQ);
+}
+
 /* clang-format off */
 /* Columns of a row. X(name, c_type, arrow, dict, nullable, valid, value): expressions over
  * `const ff_row *r`. Widths are the store's: Delta Lake has no unsigned integers. */
-#define FF_ROW_KEY_FIELDS(X)                                                                                              \
-    X(hour,      int64_t, "tsu:UTC", none,       false, true, (int64_t)ff_cell_hour(&r->cell) * (FF_HOUR_NS / 1000))         \
-    X(proto,     int16_t, "s",       none,       false, true, (uint8_t)(r->cell.where >> FF_WHERE_PROTO))                    \
-    X(dst_port,  int32_t, "i",       none,       true, ff_row_has_port(r) && !ff_row_is_icmp(r), (int32_t)FF_ROW_PORT(r))       \
-    X(icmp_type, int16_t, "s",       none,       true, ff_row_has_port(r) && ff_row_is_icmp(r), (int16_t)FF_ROW_PORT(r))        \
-    X(country,   int32_t, "i",       countries,  true, r->cell.country != 0, (int32_t)r->country)                               \
-    X(traffic,   int32_t, "i",       traffics,   false, true, (int32_t)r->traffic)                                          \
-    X(signature, int32_t, "i",       signatures, true, r->cell.sig.scale != 0, (int32_t)r->signature)
-
-#define FF_ROW_SIZE_FIELDS(X)                                                            \
-    X(packets,   int64_t, "l",       none,       false, true, (int64_t)r->packets)         \
+#define FF_ROW_HOUR_FIELD(X)                                                               \
+    X(hour,      int64_t, "tsu:UTC", none,       false, true, (int64_t)ff_cell_hour(&r->cell) * (FF_HOUR_NS / 1000))
+#define FF_ROW_COUNTRY_FIELD(X)                                                            \
+    X(country,   int32_t, "i",       countries,  true, r->cell.country != 0, (int32_t)r->country)
+#define FF_ROW_KEY_FIELDS(X) FF_ROW_HOUR_FIELD(X)                                          \
+    X(proto,     int16_t, "s",       none,       false, true, (uint8_t)(r->cell.where >> FF_WHERE_PROTO))                \
+    X(dst_port,  int32_t, "i",       none,       true, ff_row_has_port(r) && !ff_row_is_icmp(r), (int32_t)FF_ROW_PORT(r)) \
+    X(icmp_type, int16_t, "s",       none,       true, ff_row_has_port(r) && ff_row_is_icmp(r), (int16_t)FF_ROW_PORT(r))  \
+    FF_ROW_COUNTRY_FIELD(X)                                                                \
+    X(traffic,   int32_t, "i",       traffics,   false, true, (int32_t)r->traffic)         \
+    X(signature, int32_t, "i",       signatures, true, r->cell.sig.scale != 0, (int32_t)r->signature) \
+    X(tool,      int32_t, "i",       tools,      true, ff_row_tool(r) != 0, (int32_t)r->tool)
+#define FF_ROW_PACKETS_FIELD(X)                                                            \
+    X(packets,   int64_t, "l",       none,       false, true, (int64_t)r->packets)
+#define FF_ROW_BYTES_FIELD(X)                                                              \
     X(bytes,     int64_t, "l",       none,       false, true, (int64_t)r->bytes)
-
-#define FF_ROW_SOURCES_FIELD(X)                                                          \
+#define FF_ROW_SOURCES_FIELD(X)                                                            \
     X(sources,   int64_t, "l",       none,       false, true, (int64_t)r->n_sources)
-
-#define FF_COUNTS_FIELDS(X) FF_ROW_KEY_FIELDS(X) FF_ROW_SIZE_FIELDS(X) FF_ROW_SOURCES_FIELD(X)
-
-#define FF_SOURCES_FIELDS(X) FF_ROW_KEY_FIELDS(X)                                        \
+#define FF_ROW_ADDRESS_FIELDS(X)                                                           \
     X(src,       ff_address, "w:16", none,       false, true, ff_cell_src(&r->cell))       \
-    X(ip_version, int16_t, "s",      none,       false, true, r->cell.where & 1 ? 6 : 4)   \
-    FF_ROW_SIZE_FIELDS(X)                                                                \
+    X(ip_version, int16_t, "s",      none,       false, true, r->cell.where & 1 ? 6 : 4)
+#define FF_ROW_SHARED_FIELDS(X)                                                            \
     X(src_port,  int32_t, "i",       none,       true, FF_ROW_SHARES(r, SRC_PORT), r->cell.src_port) \
     X(tcp_seq,   int64_t, "l",       none,       true, FF_ROW_SHARES(r, TCP_SEQ), r->cell.tcp_seq)   \
     X(ip_ttl,    int16_t, "s",       none,       true, FF_ROW_SHARES(r, IP_TTL), r->cell.ip_ttl)
+#define FF_ROW_SEQ_KEY_FIELD(X)                                                            \
+    X(tcp_seq_key, int32_t, "i",     none,       true, ff_row_has_seq_key(r), r->cell.extra)
+/* Of echoes: a sketch, a bin, or a port with FF_WHERE_HAS_PORT. */
+#define FF_ROW_ECHO_FIELDS(X)                                                               \
+    X(slot,      int32_t, "i",       none,       false, true, (int32_t)ff_cell_slot(&r->cell))               \
+    X(sketch,    ff_sketch, "w:24",  none,       false, true, ff_row_sketch(r))             \
+    X(port,      int32_t, "i",       none,       true, (r->cell.shared & FF_HAS_PORT) != 0, r->cell.src_port)
+#define FF_ROW_WINDOW_FIELD(X)                                                             \
+    X(tcp_window, int32_t, "i",      none,       true, FF_ROW_SHARES(r, EXTRA), r->cell.extra)
+
+#define FF_COUNTS_FIELDS(X) FF_ROW_KEY_FIELDS(X) FF_ROW_PACKETS_FIELD(X) FF_ROW_BYTES_FIELD(X) \
+    FF_ROW_SOURCES_FIELD(X)
+#define FF_SOURCES_FIELDS(X) FF_ROW_KEY_FIELDS(X) FF_ROW_ADDRESS_FIELDS(X)                  \
+    FF_ROW_PACKETS_FIELD(X) FF_ROW_BYTES_FIELD(X) FF_ROW_SHARED_FIELDS(X) FF_ROW_SEQ_KEY_FIELD(X)
+#define FF_ECHOES_FIELDS(X) FF_ROW_HOUR_FIELD(X) FF_ROW_ADDRESS_FIELDS(X) FF_ROW_COUNTRY_FIELD(X) \
+    FF_ROW_ECHO_FIELDS(X) FF_ROW_PACKETS_FIELD(X) FF_ROW_SHARED_FIELDS(X) FF_ROW_WINDOW_FIELD(X)
 /* clang-format on */
 
 typedef void ff_row_fill(const ff_row *rows, size_t n, void *values, uint8_t *valid,
@@ -295,26 +341,31 @@ static inline void ff_pack_bits(const uint8_t *ok, size_t n, uint8_t *bits) {
     }
 FF_SOURCES_FIELDS(X)
 FF_ROW_SOURCES_FIELD(X)
+FF_ROW_ECHO_FIELDS(X)
+FF_ROW_WINDOW_FIELD(X)
 #undef X
 
 #define X(name, c_type, arrow, dict, is_nullable, is_valid, value) \
     {#name, arrow, sizeof(c_type), FF_DICT_##dict, is_nullable, ff_fill_row_##name},
 static const ff_row_field ff_sources_fields[] = {FF_SOURCES_FIELDS(X)};
 static const ff_row_field ff_counts_fields[] = {FF_COUNTS_FIELDS(X)};
+static const ff_row_field ff_echoes_fields[] = {FF_ECHOES_FIELDS(X)};
 #undef X
 
 #define FF_N_SOURCES_FIELDS FF_COUNT_OF(ff_sources_fields)
 #define FF_N_COUNTS_FIELDS FF_COUNT_OF(ff_counts_fields)
+#define FF_N_ECHOES_FIELDS FF_COUNT_OF(ff_echoes_fields)
 #define FF_MAX_ROW_FIELDS FF_N_SOURCES_FIELDS
 
 /* The columns of a grain's rows, in order. */
 static inline const ff_row_field *ff_row_fields(enum ff_grain grain, size_t *n_fields) {
-    if (grain == FF_GRAIN_SOURCES) {
-        *n_fields = FF_N_SOURCES_FIELDS;
-        return ff_sources_fields;
+    switch (grain) {
+        case FF_GRAIN_SOURCES:
+            *n_fields = FF_N_SOURCES_FIELDS;
+            return ff_sources_fields;
+        case FF_GRAIN_COUNTS: *n_fields = FF_N_COUNTS_FIELDS; return ff_counts_fields;
+        default: *n_fields = FF_N_ECHOES_FIELDS; return ff_echoes_fields;
     }
-    *n_fields = FF_N_COUNTS_FIELDS;
-    return ff_counts_fields;
 }
 
 /* Write the complete rows into the caller's columns, from row `at` on, and be done with

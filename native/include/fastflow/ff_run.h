@@ -16,6 +16,7 @@ enum ff_key_word {
     FF_KEY_WHO,
     FF_KEY_SRC_HI,
     FF_KEY_SRC_LO,
+    FF_KEY_SLOT,
     FF_N_KEY_WORDS
 };
 
@@ -35,17 +36,33 @@ FF_INLINE uint64_t ff_cell_hour(const ff_cell *cell) {
     return cell->where >> FF_WHERE_HOUR;
 }
 
-/* Port, traffic and protocol; then window and MSS. */
+#define FF_WHERE_PORT_BITS ((uint64_t)0x1ffff << FF_WHERE_PORT)
+
+/* Hour, protocol, traffic, port and tool. Echoes of a victim stand together, whatever
+ * their port or bin. */
+FF_INLINE uint64_t ff_cell_place(const ff_cell *cell) {
+    uint64_t where = cell->where;
+    if (ff_cell_is_echo(cell)) where &= ~FF_WHERE_PORT_BITS;
+    return where >> FF_WHERE_ROW;
+}
+
+/* The place within the hour; then window and MSS. */
 FF_INLINE uint64_t ff_cell_key_where(const ff_cell *cell) {
-    uint64_t place = cell->where & (((uint64_t)1 << FF_WHERE_HOUR) - 1);
-    return place >> FF_WHERE_PORT << 32 | cell->sig.fixed >> 32;
+    uint64_t place = ff_cell_place(cell) << 32;
+    return ff_cell_is_echo(cell) ? place : place | cell->sig.fixed >> 32;
+}
+
+/* An echo's sketch, bin or port. */
+FF_INLINE uint64_t ff_cell_key_slot(const ff_cell *cell) {
+    return ff_cell_is_echo(cell) ? cell->where & FF_WHERE_PORT_BITS : 0;
 }
 
 /* The signature's rest (11 bits and 32), country (16), IP version (1). */
 FF_INLINE uint64_t ff_cell_key_who(const ff_cell *cell, const uint32_t *kinds_ranks) {
-    uint64_t kinds = cell->sig.scale ? kinds_ranks[ff_sig_kinds(&cell->sig)] : 0;
-    return cell->sig.scale << 49 | kinds << 17 | (uint64_t)cell->country << 1 |
-           (cell->where & 1);
+    uint64_t source = (uint64_t)cell->country << 1 | (cell->where & 1);
+    if (ff_cell_is_echo(cell) || cell->sig.scale == 0) return source;
+    uint64_t kinds = kinds_ranks[ff_sig_kinds(&cell->sig)];
+    return cell->sig.scale << 49 | kinds << 17 | source;
 }
 
 FF_INLINE uint64_t ff_cell_key(const ff_cell *cell, const uint32_t *kinds_ranks,
@@ -54,7 +71,8 @@ FF_INLINE uint64_t ff_cell_key(const ff_cell *cell, const uint32_t *kinds_ranks,
         case FF_KEY_WHERE: return ff_cell_key_where(cell);
         case FF_KEY_WHO: return ff_cell_key_who(cell, kinds_ranks);
         case FF_KEY_SRC_HI: return cell->src_hi;
-        default: return cell->src_lo;
+        case FF_KEY_SRC_LO: return cell->src_lo;
+        default: return ff_cell_key_slot(cell);
     }
 }
 
@@ -221,7 +239,7 @@ static inline void ff_run_translate(ff_cell *cells, size_t n,
                                     const uint32_t *kinds_map) {
     for (size_t i = 0; i < n; i++) {
         ff_sig *sig = &cells[i].sig;
-        if (sig->scale == 0) continue;
+        if (ff_cell_is_echo(&cells[i]) || sig->scale == 0) continue;
         uint32_t code = ff_sig_kinds(sig);
         sig->fixed += (uint64_t)kinds_map[code] - code;
     }

@@ -40,6 +40,7 @@ typedef struct ff_scan {
     bool has_filter;
     ff_bpf filters[FF_N_LINKS]; /* n = 0 where the filter has no meaning for a link */
     ff_lexicon *lexicon;
+    const ff_tools *tools;
     size_t stretch; /* see ff_scan_stretch() */
     size_t n_views;
     ff_view views[FF_CHUNK_ROWS];
@@ -347,12 +348,20 @@ static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
     }
 }
 
+/* Is all of this work wanted? */
+FF_INLINE bool ff_scan_needs(const ff_scan *scan, enum ff_need need) {
+    return (scan->needs & need) == need;
+}
+
 /* The work on the views of a chunk that needs more than one packet's own bytes. */
 static inline void ff_scan_finish_views(ff_scan *scan) {
-    if (scan->needs != FF_NEED_SIGNATURE) return;
+    bool has_signature = ff_scan_needs(scan, FF_NEED_SIGNATURE);
+    bool has_tool = ff_scan_needs(scan, FF_NEED_TOOL);
+    if (!has_signature && !has_tool) return;
     for (size_t i = 0; i < scan->n_views; i++) {
         ff_view *v = &scan->views[i];
-        if (!(v->layers & FF_BIT(OPTIONS))) continue;
+        if (has_tool) ff_tool_find(scan->tools, v);
+        if (!has_signature || !(v->layers & FF_BIT(OPTIONS))) continue;
         ff_sig sig = ff_sig_of_view(v);
         v->sig_code = ff_sig_code(scan->lexicon, &sig);
     }
@@ -377,11 +386,12 @@ static inline size_t ff_scan_usual_columns(ff_scan *scan, const ff_usual_rules *
     return n;
 }
 
-/* A chunk of rows, at most max_rows. Signatures are made of views. */
+/* A chunk of rows, at most max_rows. Signatures and tools are found in views. */
 static inline enum ff_outcome ff_scan_rows(ff_scan *scan, ff_span *s, size_t max_rows,
                                            ff_columns *cols) {
     enum ff_outcome outcome;
-    if (ff_scan_variety(scan) != FF_PLAIN_RECORDS || scan->needs == FF_NEED_SIGNATURE) {
+    bool needs_views = (scan->needs & ~(uint32_t)FF_NEED_OPTIONS) != 0;
+    if (ff_scan_variety(scan) != FF_PLAIN_RECORDS || needs_views) {
         outcome = ff_scan_chunk(scan, s, max_rows);
     } else {
         ff_usual_rules rules = ff_scan_rules(scan);

@@ -10,40 +10,11 @@
 #ifndef FASTFLOW_FF_TALLY_H
 #define FASTFLOW_FF_TALLY_H
 
-#include "fastflow/ff_scan.h"
+#include "fastflow/ff_echo.h"
 
-#define FF_HOUR_NS 3600000000000
+#define FF_CHUNK_CELLS (FF_CHUNK_ROWS * FF_CELLS_PER_PACKET)
 /* Fewer cells are not worth a new horizon. */
 #define FF_HORIZON_MIN_CELLS 4096
-
-/* Fields of ff_cell.where, from the lowest bit: IP version 6; port or ICMP type with a
- * bit above that says that there is one; traffic; protocol; hours since 1970. */
-enum ff_where_shift {
-    FF_WHERE_IPV6 = 0,
-    FF_WHERE_PORT = 1,
-    FF_WHERE_TRAFFIC = 18,
-    FF_WHERE_PROTO = 20,
-    FF_WHERE_HOUR = 28
-};
-#define FF_WHERE_HAS_PORT ((uint64_t)0x10000)
-
-/* Which values all packets of a cell share. */
-enum ff_shared { FF_SHARED_SRC_PORT = 1, FF_SHARED_TCP_SEQ = 2, FF_SHARED_IP_TTL = 4 };
-
-/* One cache line. */
-typedef struct ff_cell {
-    uint64_t where;
-    ff_sig sig;
-    uint64_t src_hi, src_lo; /* as numbers, so that comparing them compares addresses */
-    uint64_t bytes;          /* this and below: not part of the key */
-    uint32_t packets;        /* never wraps: a full cell is followed by a second one */
-    uint32_t tcp_seq;        /* shared values; they say nothing where not shared */
-    uint16_t src_port;
-    uint16_t country; /* of the source, a number; given when a run is made */
-    uint8_t ip_ttl;
-    uint8_t shared; /* bit set of enum ff_shared */
-    uint16_t zero;
-} ff_cell;
 
 /* Cells are numbered from 1 on, through all arenas' fillings: `n_emptied` of them stood
  * in earlier ones. The index holds numbers, so that an old one is known by being small.
@@ -72,82 +43,15 @@ FF_INLINE ff_cell *ff_tally_cell(const ff_tally *tally, size_t number) {
     return &tally->cells[number - 1 - tally->n_emptied];
 }
 
-FF_INLINE uint64_t ff_cell_hash(const ff_cell *cell, uint64_t seed) {
-    return ff_hash4(cell->where ^ cell->sig.scale * FF_HASH_ODD_2, cell->sig.fixed,
-                    cell->src_hi, cell->src_lo, seed);
-}
-
-FF_INLINE ff_address ff_cell_src(const ff_cell *cell) {
-    ff_address a;
-    ff_store_be64(a.byte, cell->src_hi);
-    ff_store_be64(a.byte + 8, cell->src_lo);
-    return a;
-}
-
-FF_INLINE bool ff_cell_same_key(const ff_cell *a, const ff_cell *b) {
-    return ((a->where ^ b->where) | (a->src_hi ^ b->src_hi) | (a->src_lo ^ b->src_lo) |
-            (a->sig.fixed ^ b->sig.fixed) | (a->sig.scale ^ b->sig.scale)) == 0;
-}
-
-/* Equal stays, different or missing becomes null and stays null. */
-FF_INLINE void ff_cell_merge_shared(ff_cell *into, const ff_cell *from) {
-    unsigned differ = (into->src_port != from->src_port) * FF_SHARED_SRC_PORT |
-                      (into->tcp_seq != from->tcp_seq) * FF_SHARED_TCP_SEQ |
-                      (into->ip_ttl != from->ip_ttl) * FF_SHARED_IP_TTL;
-    into->shared = (uint8_t)(into->shared & from->shared & ~differ);
-}
-
-/* A sequence number that spells the destination would tell a sensor's address. */
-FF_INLINE bool ff_seq_tells_dst(const ff_view *v, uint32_t seq) {
-    if (v->ip_version != 4) return false;
-    uint32_t dst = ff_load_be32(v->ip + 16);
-    return seq == dst || seq == __builtin_bswap32(dst);
-}
-
-FF_INLINE uint64_t ff_cell_where(const ff_view *v) {
-    uint64_t port = 0;
-    if (v->layers & FF_BIT(PORTS)) {
-        port = FF_WHERE_HAS_PORT | ff_dst_port(v->ports);
-    } else if (v->layers & FF_BIT(ICMP_TYPE)) {
-        port = FF_WHERE_HAS_PORT | v->icmp_type;
-    }
-    uint64_t hour = (uint64_t)v->ts_ns / FF_HOUR_NS;
-    return hour << FF_WHERE_HOUR | (uint64_t)v->proto << FF_WHERE_PROTO |
-           (uint64_t)v->traffic << FF_WHERE_TRAFFIC | port << FF_WHERE_PORT |
-           (uint64_t)(v->ip_version == 6) << FF_WHERE_IPV6;
-}
-
-/* One packet as a cell of its own. */
-FF_INLINE void ff_cell_of_view(const ff_view *v, ff_cell *cell) {
-    cell->where = ff_cell_where(v);
-    if (FF_LIKELY(v->ip_version == 4)) {
-        cell->src_hi = 0;
-        cell->src_lo = (uint64_t)0xffff << 32 | ff_load_be32(v->ip + 12);
-    } else {
-        cell->src_hi = ff_load_be64(v->ip + 8);
-        cell->src_lo = ff_load_be64(v->ip + 16);
-    }
-    cell->bytes = v->ip_len_bytes;
-    cell->sig = ff_sig_of_view(v);
-    cell->packets = 1;
-    cell->country = cell->zero = 0;
-    cell->ip_ttl = ff_ip_ttl(v);
-    cell->src_port = ff_src_port(v->ports);
-    cell->tcp_seq = ff_tcp_seq(v->tcp);
-    bool has_seq = (v->layers & FF_BIT(TCP)) && !ff_seq_tells_dst(v, cell->tcp_seq);
-    cell->shared = (uint8_t)(FF_SHARED_IP_TTL | (has_seq ? FF_SHARED_TCP_SEQ : 0) |
-                             ((v->layers & FF_BIT(PORTS)) ? FF_SHARED_SRC_PORT : 0));
-}
-
 /* Has the arena room for a chunk? */
 static inline bool ff_tally_has_room(const ff_tally *tally) {
-    return tally->cells_cap - tally->n_cells >= FF_CHUNK_ROWS;
+    return tally->cells_cap - tally->n_cells >= FF_CHUNK_CELLS;
 }
 
 /* Has the index? At most half of its slots are in use. */
 static inline bool ff_tally_has_slots(const ff_tally *tally) {
     size_t n_found = ff_tally_last_number(tally) - tally->horizon;
-    return tally->n_slots / 2 >= n_found + FF_CHUNK_ROWS;
+    return tally->n_slots / 2 >= n_found + FF_CHUNK_CELLS;
 }
 
 FF_INLINE uint64_t ff_tally_slot(uint64_t hash, size_t number) {
@@ -158,7 +62,9 @@ FF_INLINE uint64_t ff_tally_slot(uint64_t hash, size_t number) {
 static inline void ff_tally_rehash(ff_tally *tally) {
     size_t mask = tally->n_slots - 1, last = ff_tally_last_number(tally);
     for (size_t number = tally->horizon + 1; number <= last; number++) {
-        uint64_t hash = ff_cell_hash(ff_tally_cell(tally, number), tally->seed);
+        const ff_cell *cell = ff_tally_cell(tally, number);
+        uint64_t hash = ff_cell_is_echo(cell) ? ff_echo_hash(cell, tally->seed)
+                                              : ff_cell_hash(cell, tally->seed);
         size_t at = (size_t)hash & mask;
         while (tally->slots[at] != 0) at = (at + 1) & mask;
         tally->slots[at] = ff_tally_slot(hash, number);
@@ -198,14 +104,11 @@ FF_INLINE size_t ff_tally_guess(const ff_tally *tally, uint64_t hash) {
     }
 }
 
-/* Add a cell's packets to another's, if that has its key and room for them. */
-FF_INLINE bool ff_cell_absorb(ff_cell *into, const ff_cell *cell) {
-    if (FF_UNLIKELY(!ff_cell_same_key(into, cell))) return false;
-    if (FF_UNLIKELY(into->packets > UINT32_MAX - cell->packets)) return false;
-    into->packets += cell->packets;
-    into->bytes += cell->bytes;
-    ff_cell_merge_shared(into, cell);
-    return true;
+/* Append a cell, and let a slot know it. */
+FF_INLINE void ff_tally_append(ff_tally *tally, const ff_cell *cell, size_t at,
+                               uint64_t hash) {
+    tally->cells[tally->n_cells++] = *cell;
+    tally->slots[at] = ff_tally_slot(hash, ff_tally_last_number(tally));
 }
 
 /* Add a cell's packets to the cell of the same key, or append it. */
@@ -220,8 +123,7 @@ static inline void ff_tally_put(ff_tally *tally, const ff_cell *cell, uint64_t h
             ff_cell_absorb(ff_tally_cell(tally, number), cell))
             return;
     }
-    tally->cells[tally->n_cells++] = *cell;
-    tally->slots[at] = ff_tally_slot(hash, ff_tally_last_number(tally));
+    ff_tally_append(tally, cell, at, hash);
 }
 
 /* Called before and after counting: twice the clock's sign, and the difference stays.
@@ -237,15 +139,77 @@ typedef struct ff_pending {
     uint64_t newest_hour;
 } ff_pending;
 
-/* Make the packet's cell, and ask for the slot that may know it. */
-FF_INLINE void ff_tally_pend(ff_tally *tally, ff_pending *pending, const ff_view *v) {
-    ff_cell *cell = &tally->pending[pending->n];
-    ff_cell_of_view(v, cell);
-    uint64_t hash = ff_cell_hash(cell, tally->seed);
+/* Note the hash of the next pending cell, and ask for the slot that may know it. */
+FF_INLINE void ff_tally_pend_hash(ff_tally *tally, ff_pending *pending, uint64_t hash) {
     tally->hashes[pending->n++] = hash;
     FF_PREFETCH(&tally->slots[(size_t)hash & (tally->n_slots - 1)]);
-    uint64_t hour = cell->where >> FF_WHERE_HOUR;
-    if (hour > pending->newest_hour) pending->newest_hour = hour;
+}
+
+/* The packets of a chunk: usual ones, or views. */
+typedef struct ff_chunk {
+    const ff_usual_rules *rules;
+    const ff_usual *usual; /* or NULL */
+    const ff_view *views;
+    size_t n;
+} ff_chunk;
+
+/* The view of a packet, which never leaves the registers; false: it is not counted. */
+FF_INLINE bool ff_chunk_view(const ff_chunk *chunk, size_t i, ff_view *v) {
+    if (chunk->usual == NULL) {
+        *v = chunk->views[i];
+        return v->reason == FF_REASON_counted;
+    }
+    ff_usual_view(chunk->rules, &chunk->usual[i], v);
+    return true;
+}
+
+/* Find the codes of the packets' tools. */
+FF_INLINE void ff_tally_find_tools(const ff_tools *tools, const ff_chunk *chunk,
+                                   uint8_t *found) {
+    ff_tool_columns columns;
+    uint32_t hits[FF_CHUNK_ROWS];
+    ff_view v;
+    memset(columns.values[FF_TOOL_FIELD_zero], 0, sizeof columns.values[0]);
+    for (size_t i = 0; i < chunk->n; i++) {
+        ff_chunk_view(chunk, i, &v);
+        ff_tool_put_usual(&columns, i, &v);
+    }
+    for (size_t i = 0; tools->has_other_fields && i < chunk->n; i++) {
+        ff_chunk_view(chunk, i, &v);
+        ff_tool_put_others(&columns, i, &v);
+    }
+    ff_tools_try(tools, &columns, chunk->n, hits);
+    memset(found, 0, chunk->n);
+    for (size_t i = 0; i < chunk->n; i++) {
+        if (FF_LIKELY(hits[i] == 0)) continue;
+        ff_chunk_view(chunk, i, &v);
+        found[i] = ff_tool_of_view(tools, &v);
+    }
+}
+
+_Static_assert(FF_TOOL_PACKETS >= FF_CHUNK_ROWS, "a chunk's packets are tried at once");
+
+/* Make the packets' cells, and ask for the slots that may know them. Packets of
+ * backscatter are noted in `echoes`; returns how many there are. In loops of their own,
+ * so that each needs few registers. */
+FF_INLINE size_t ff_tally_pend(ff_tally *tally, const ff_tools *tools,
+                               const ff_chunk *chunk, ff_pending *pending,
+                               uint16_t *echoes) {
+    uint8_t found[FF_CHUNK_ROWS];
+    size_t n_echoes = 0;
+    ff_view v;
+    ff_tally_find_tools(tools, chunk, found);
+    for (size_t i = 0; i < chunk->n; i++) {
+        if (!ff_chunk_view(chunk, i, &v)) continue;
+        ff_cell_of_view(&v, found[i], &tally->pending[pending->n]);
+        ff_tally_pend_hash(tally, pending,
+                           ff_cell_hash(&tally->pending[pending->n], tally->seed));
+        uint64_t hour = ff_view_hour(&v);
+        if (hour > pending->newest_hour) pending->newest_hour = hour;
+        echoes[n_echoes] = (uint16_t)i;
+        n_echoes += v.traffic == FF_TRAFFIC_backscatter;
+    }
+    return n_echoes;
 }
 
 /* Count them. In loops of their own, so that the cache misses of many packets overlap:
@@ -267,25 +231,69 @@ static inline void ff_tally_count(ff_tally *tally, const ff_pending *pending) {
     }
 }
 
-/* Count the chunk's views. */
-static inline void ff_tally_add_views(ff_tally *tally, const ff_view *views, size_t n) {
-    ff_pending pending = {0};
-    for (size_t i = 0; i < n; i++)
-        if (FF_LIKELY(views[i].reason == FF_REASON_counted))
-            ff_tally_pend(tally, &pending, &views[i]);
-    ff_tally_count(tally, &pending);
+/* Draw the sketch of one packet into that of its victim, or append it. */
+static inline void ff_tally_put_echo(ff_tally *tally, const ff_cell *sketch,
+                                     uint64_t hash) {
+    size_t mask = tally->n_slots - 1, at = (size_t)hash & mask;
+    ff_cell *known = NULL;
+    for (; known == NULL; at = (at + 1) & mask) {
+        uint64_t slot = tally->slots[at];
+        size_t number = (uint32_t)slot;
+        if (number <= tally->horizon) break;
+        if (slot >> 32 != hash >> 32) continue;
+        known = ff_tally_cell(tally, number);
+        if (!ff_echo_same_key(known, sketch)) known = NULL;
+    }
+    if (known == NULL) {
+        ff_tally_append(tally, sketch, at, hash);
+        return;
+    }
+    ff_echo_rest rest = ff_echo_draw(known, sketch);
+    if (rest.bin) {
+        ff_cell bin = ff_echo_bin(sketch);
+        ff_tally_put(tally, &bin, ff_echo_hash(&bin, tally->seed));
+    }
+    if (rest.port) {
+        ff_cell port = ff_echo_port_cell(sketch);
+        ff_tally_put(tally, &port, ff_echo_hash(&port, tally->seed));
+    }
 }
 
-/* Count usual packets; the view of one never leaves the registers. */
-static inline void ff_tally_add_usual(ff_tally *tally, const ff_usual_rules *rules,
-                                      const ff_usual *usual, size_t n) {
+/* Count packets of backscatter once more, as echoes. */
+FF_INLINE void ff_tally_count_echoes(ff_tally *tally, const ff_chunk *chunk,
+                                     const uint16_t *echoes, size_t n) {
     ff_pending pending = {0};
     for (size_t i = 0; i < n; i++) {
         ff_view v;
-        ff_usual_view(rules, &usual[i], &v);
-        ff_tally_pend(tally, &pending, &v);
+        ff_chunk_view(chunk, echoes[i], &v);
+        ff_cell *sketch = &tally->pending[pending.n];
+        if (FF_UNLIKELY(!ff_echo_sketch(&v, sketch))) continue;
+        ff_tally_pend_hash(tally, &pending, ff_echo_hash(sketch, tally->seed));
     }
+    for (size_t i = 0; i < pending.n; i++)
+        ff_tally_put_echo(tally, &tally->pending[i], tally->hashes[i]);
+}
+
+FF_INLINE void ff_tally_add(ff_tally *tally, const ff_tools *tools,
+                            const ff_chunk *chunk) {
+    ff_pending pending = {0};
+    uint16_t echoes[FF_CHUNK_ROWS];
+    size_t n_echoes = ff_tally_pend(tally, tools, chunk, &pending, echoes);
     ff_tally_count(tally, &pending);
+    ff_tally_count_echoes(tally, chunk, echoes, n_echoes);
+}
+
+static inline void ff_tally_add_views(ff_tally *tally, const ff_tools *tools,
+                                      const ff_view *views, size_t n) {
+    ff_chunk chunk = {.views = views, .n = n};
+    ff_tally_add(tally, tools, &chunk);
+}
+
+static inline void ff_tally_add_usual(ff_tally *tally, const ff_tools *tools,
+                                      const ff_usual_rules *rules,
+                                      const ff_usual *usual, size_t n) {
+    ff_chunk chunk = {.rules = rules, .usual = usual, .n = n};
+    ff_tally_add(tally, tools, &chunk);
 }
 
 /* A chunk of packets, scanned and counted. */
@@ -299,7 +307,7 @@ static inline enum ff_outcome ff_tally_chunk(ff_tally *tally, ff_scan *scan,
         n = ff_scan_usual_to(scan, &rules, s, FF_CHUNK_ROWS,
                              (ff_usual_sink){.usual = usual});
         ff_tally_time(tally);
-        ff_tally_add_usual(tally, &rules, usual, n);
+        ff_tally_add_usual(tally, scan->tools, &rules, usual, n);
         ff_tally_time(tally);
         if (n == FF_CHUNK_ROWS) return FF_FULL;
         scan->n_views = 0;
@@ -308,7 +316,7 @@ static inline enum ff_outcome ff_tally_chunk(ff_tally *tally, ff_scan *scan,
         outcome = ff_scan_chunk(scan, s, FF_CHUNK_ROWS);
     }
     ff_tally_time(tally);
-    ff_tally_add_views(tally, scan->views, scan->n_views);
+    ff_tally_add_views(tally, scan->tools, scan->views, scan->n_views);
     ff_tally_time(tally);
     return outcome;
 }

@@ -154,6 +154,13 @@ FF_INLINE enum ff_traffic ff_usual_traffic(const ff_usual *u) {
     return u->layers & FF_BIT(PORTS) ? FF_TRAFFIC_scan : ff_traffic_of_icmp(l4[0]);
 }
 
+/* What follows the header of an ICMP packet. */
+FF_INLINE ff_span ff_usual_quote(const ff_usual *u, uint32_t ip_len_bytes) {
+    if (!(u->layers & FF_BIT(ICMP_TYPE))) return (ff_span){NULL, 0};
+    return (ff_span){u->p + FF_USUAL_L4 + FF_ICMP_HEADER_BYTES,
+                     ip_len_bytes - FF_IPV4_MIN_BYTES - FF_ICMP_HEADER_BYTES};
+}
+
 /* The view of a usual packet. Inlined, whatever of it is not looked at costs nothing.
  */
 FF_INLINE void ff_usual_view(const ff_usual_rules *rules, const ff_usual *u,
@@ -166,6 +173,7 @@ FF_INLINE void ff_usual_view(const ff_usual_rules *rules, const ff_usual *u,
         .ip = ip,
         .ports = u->ports,
         .tcp = u->tcp,
+        .quote = ff_usual_quote(u, ip_len_bytes),
         .ts_ns = ff_usual_ts(rules, p),
         .caplen_bytes = ff_usual_caplen(p),
         .wirelen_bytes = ff_load_u32(p + 12),

@@ -5,7 +5,7 @@
 #ifndef FASTFLOW_FF_VIEW_H
 #define FASTFLOW_FF_VIEW_H
 
-#include "fastflow/ff_base.h"
+#include "fastflow/ff_span.h"
 #include "fastflow/ff_status.h"
 
 /* What is known of a packet, one bit each; a column is null where its bit is unset. */
@@ -23,6 +23,7 @@ enum ff_layer {
     FF_LAYER_ICMP_TYPE,
     FF_LAYER_ICMP_CODE,
     FF_LAYER_PAYLOAD, /* the transport payload's length */
+    FF_LAYER_TOOL,    /* a rule knows who sent it */
     FF_N_LAYERS
 };
 
@@ -35,6 +36,7 @@ typedef struct ff_view {
     const uint8_t *ip;    /* IPv4 or IPv6 header, the innermost one */
     const uint8_t *ports; /* transport header of which 4 bytes are there */
     const uint8_t *tcp;   /* TCP header of which 20 bytes are there */
+    ff_span quote;        /* of an ICMP packet: what is there behind its header */
     int64_t ts_ns;        /* since 1970-01-01 UTC */
     uint32_t caplen_bytes, wirelen_bytes;
     uint32_t ip_len_bytes, payload_bytes;
@@ -50,6 +52,7 @@ typedef struct ff_view {
     uint8_t options_bytes; /* of a whole TCP header, behind tcp + 20 */
     uint8_t traffic;       /* enum ff_traffic */
     uint8_t reason;        /* enum ff_reason: counted, or why not */
+    uint8_t tool;          /* code of the tool that sent it; 0: none is known */
     uint32_t kinds_code;   /* entry of the dictionary of option kinds */
     uint32_t sig_code;     /* entry of the dictionary of signatures */
 } ff_view;
@@ -64,6 +67,7 @@ FF_INLINE void ff_view_clear(ff_view *v) {
 /* Behind an opened tunnel: forget all that the outer IP header led to. */
 FF_INLINE void ff_view_forget_transport(ff_view *v) {
     v->ports = v->tcp = ff_absent;
+    v->quote = (ff_span){NULL, 0};
     v->payload_bytes = 0;
     v->icmp_type = v->icmp_code = v->options_bytes = 0;
     v->layers &= FF_BIT(RECORD) | FF_BIT(TS) | FF_BIT(VLAN) | FF_BIT(IP);

@@ -41,6 +41,13 @@ decap_option = click.option(
     help="Open these tunnels and look at the packet inside: gre, erspan, ipip, 6in4, "
     "4in6, 6in6, vxlan, geneve, gtpu, or all. Default: none.",
 )
+tools_option = click.option(
+    "--tools",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Rules for the column tool, besides those of `fastflow fields --tools`; "
+    "docs/tools.md says how to write them.",
+)
 
 
 #: Wider than any row.

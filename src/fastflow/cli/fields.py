@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from fastflow.cli.common import json_option, print_json, print_table
+from fastflow.cli.common import json_option, one_of, print_json, print_table
 
 
 @click.command("fields")
@@ -13,13 +15,19 @@ from fastflow.cli.common import json_option, print_json, print_table
     is_flag=True,
     help="List instead what a file's or a packet's status, reason or flag can be.",
 )
+@click.option(
+    "--tools",
+    is_flag=True,
+    help="List instead how scanning tools are told: formulas, since when, sources.",
+)
 @json_option
-def command(reasons: bool, as_json: bool) -> None:
+def command(reasons: bool, tools: bool, as_json: bool) -> None:
     """List every packet column: name, Arrow type, unit, source.
 
     Columns marked `by name` are left out of a scan unless --columns names them.
     """
-    rows = _reasons() if reasons else _fields()
+    one_of({"--reasons": reasons, "--tools": tools})
+    rows = _reasons() if reasons else _tools() if tools else _fields()
     if as_json:
         print_json(rows)
     else:
@@ -50,6 +58,12 @@ def _fields() -> list[dict[str, str]]:
         "source": "fastflow geo show",
     }
     return [*rows, country]
+
+
+def _tools() -> list[dict[str, Any]]:
+    from fastflow.tools import describe, known_tools
+
+    return list(describe(known_tools()))
 
 
 def _reasons() -> list[dict[str, str]]:

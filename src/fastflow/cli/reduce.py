@@ -16,6 +16,7 @@ from fastflow.cli.common import (
     print_json,
     print_table,
     store_option,
+    tools_option,
 )
 from fastflow.cli.geo import geo_option
 
@@ -51,6 +52,7 @@ _LISTED_CAPTURES = 20
 )
 @filter_option
 @decap_option
+@tools_option
 @click.option(
     "--resume",
     is_flag=True,
@@ -79,6 +81,7 @@ def command(
     no_sources: bool,
     expression: str | None,
     decap: str | None,
+    tools: str | None,
     resume: bool,
     no_compact: bool,
     profile: bool,
@@ -118,6 +121,7 @@ def command(
             sources=False if no_sources else None,
             filter=expression,
             decap=decap,
+            tools=tools,
             resume=resume,
             compact=not no_compact,
             progress=progress,

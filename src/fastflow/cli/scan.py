@@ -12,6 +12,7 @@ from fastflow.cli.common import (
     filter_option,
     json_option,
     print_json,
+    tools_option,
 )
 from fastflow.cli.geo import geo_option
 from fastflow.errors import exit_code
@@ -58,6 +59,7 @@ _UNREADABLE: dict[str, Any] = {
 )
 @filter_option
 @decap_option
+@tools_option
 @geo_option
 @click.option(
     "--workers",
@@ -74,6 +76,7 @@ def command(
     columns: str | None,
     expression: str | None,
     decap: str | None,
+    tools: str | None,
     geo: str | None,
     workers: int | None,
     as_json: bool,
@@ -96,10 +99,12 @@ def command(
     from fastflow.row_files import format_of, open_writer
     from fastflow.schema import DEFAULT_COLUMNS, packet_schema
     from fastflow.sources.find import find_captures
+    from fastflow.tools import load_tools
 
     names = DEFAULT_COLUMNS if columns is None else tuple(columns.split(","))
     schema = packet_schema(names)
     compiled = None if expression is None else compile_filter(expression)
+    known = load_tools(tools)
     found = find_captures(captures)
     table = _country_table(names, geo)
     paths = [capture.path for capture in found]
@@ -113,6 +118,7 @@ def command(
                 names,
                 filter=compiled,
                 decap=decap or (),
+                tools=known,
                 country_table=table,
                 workers=workers,
                 strict=False,

@@ -1,42 +1,39 @@
-"""Rows of `counts` and `sources`: runs of cells, merged and added up, in batches."""
+"""Rows of tables: runs of cells, merged and added up, in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from fastflow import _core, _rollup, _tally
 from fastflow.arena import Arenas, Layout, string_array
-from fastflow.schema import arrow_type, row_schema
-
-#: Rows of a batch, unless fewer are wanted.
-BATCH_ROWS = 1 << 18
-
-_ADDRESS_BYTES = 16
-
+from fastflow.schema import ROW_TABLES, arrow_type, row_schema
+from fastflow.stages.columns import BATCH_ROWS, constant, of_any_length
+from fastflow.stages.echoes import EchoReader
 
 #: What tallies have put aside; of any number of them, in any order.
 Runs = list[_tally.Run]
 
 
 class HourlyRows:
-    """The rows of `counts` and `sources` of one input, in canonical order.
+    """The rows of one input, in canonical order.
 
-    Sorted by hour, protocol, traffic, port or ICMP type, signature (window, MSS, window
-    scale, kinds), country, IP version and source. They can be read any number of times,
-    by several threads at once.
+    Sorted by hour, protocol, traffic, port or ICMP type, tool, signature (window, MSS,
+    window scale, kinds), country, IP version and source; those of `backscatter` by
+    hour, country, IP version and victim. They can be read any number of times, by
+    several threads at once.
 
     Parameters
     ----------
     runs : list of _tally.Run
     country_codes : sequence of str
         By country number; the first is that of none.
+    tools : sequence of str
+        The names of tools; the first has code 1.
     sensor, input_id : str
         The same in all rows.
     """
@@ -45,25 +42,29 @@ class HourlyRows:
         self,
         runs: Runs,
         country_codes: Sequence[str],
+        tools: Sequence[str],
         sensor: str,
         input_id: str,
     ) -> None:
         self._runs = runs
-        self._country_codes = country_codes
-        self._constants = {"sensor": sensor, "input": input_id, "tool": None}
+        self._names = Names(country_codes, tools)
+        self._constants = {"sensor": sensor, "input": input_id}
 
     @property
     def n_cells(self) -> int:
         """At least as many as there are rows of either grain."""
         return sum(run.n_cells for run in self._runs)
 
-    def read(self, grain: str) -> RowReader:
-        """Return a reader over the rows of `counts` or of `sources`."""
-        return RowReader(grain, self._runs, self._country_codes, self._constants)
+    def read(self, table: str) -> RowReader | EchoReader:
+        """Return a reader over the rows of `counts`, `sources` or `backscatter`."""
+        if table != "backscatter":
+            return RowReader(table, self._runs, self._names, self._constants)
+        cells = RowReader("echoes", self._runs, self._names, {})
+        return EchoReader(cells, self._constants)
 
-    def table(self, grain: str) -> pa.Table:
-        """Return all rows of `counts` or of `sources`."""
-        return self.read(grain).table()
+    def table(self, table: str) -> pa.Table:
+        """Return all rows of `counts`, `sources` or `backscatter`."""
+        return self.read(table).table()
 
     def tables(self, workers: int = 1) -> tuple[pa.Table, pa.Table]:
         """Return all rows of `counts` and of `sources`, and let go of the runs.
@@ -71,7 +72,10 @@ class HourlyRows:
         Two workers make them at the same time. `sources` are made last, out of runs
         whose memory is free as soon as they are read.
         """
-        readers = [self.read(grain) for grain in ("counts", "sources")]
+        readers = [
+            RowReader(grain, self._runs, self._names, self._constants)
+            for grain in ("counts", "sources")
+        ]
         self.close()
         with ThreadPoolExecutor(min(workers, 2)) as pool:
             counts, sources = pool.map(RowReader.table, readers)
@@ -84,7 +88,7 @@ class HourlyRows:
 
 @dataclass(frozen=True)
 class _Grain:
-    """What the rows of a table look like, and where the columns of a batch lie."""
+    """What rows look like, and where the columns of a batch lie."""
 
     schema: pa.Schema
     names: list[str]
@@ -96,10 +100,15 @@ class _Grain:
 @cache
 def _grain(name: str) -> _Grain:
     fields = _rollup.row_fields(name)
+    names = [f["name"] for f in fields]
+    types = [arrow_type(f["arrow"], f["dictionary"]) for f in fields]
+    is_table = name in ROW_TABLES
     return _Grain(
-        schema=row_schema(name),
-        names=[f["name"] for f in fields],
-        types=[arrow_type(f["arrow"], f["dictionary"]) for f in fields],
+        schema=row_schema(name)
+        if is_table
+        else pa.schema(zip(names, types, strict=True)),
+        names=names,
+        types=types,
         dictionaries=[f["dictionary"] for f in fields],
         columns=[
             (f["name"], f["width_bytes"], f["name"] if f["nullable"] else None)
@@ -113,6 +122,14 @@ def _layout(grain: str, rows: int) -> Layout:
     return Layout(_grain(grain).columns, rows)
 
 
+@dataclass(frozen=True)
+class Names:
+    """What the numbers of countries (0: none) and tools (from 1 on) stand for."""
+
+    countries: Sequence[str]
+    tools: Sequence[str]
+
+
 class RowReader:
     """Reads rows of one grain from their beginning, some at a time.
 
@@ -124,17 +141,14 @@ class RowReader:
         self,
         grain: str,
         runs: Runs,
-        country_codes: Sequence[str],
-        constants: dict[str, str | None],
+        names: Names,
+        constants: Mapping[str, str],
     ) -> None:
         self._name = grain
         self._grain = _grain(grain)
         self._rollup = _rollup.Rollup(grain, runs)
-        self._country_codes = country_codes
-        self._constants = {
-            name: pa.array([] if value is None else [value], pa.string())
-            for name, value in constants.items()
-        }
+        self._names = names
+        self._constants = {name: pa.array([text]) for name, text in constants.items()}
         # There are no more rows than cells.
         self._n_left = sum(run.n_cells for run in runs)
         self._arenas = Arenas(0, 0)
@@ -158,9 +172,9 @@ class RowReader:
         arrays = layout.wrap(arena, n_rows, grain.types, dictionaries)
         columns = dict(zip(grain.names, arrays, strict=True))
         for name, text in self._constants.items():
-            columns[name] = _constant(text, n_rows)
-        if "src" in columns:
-            columns["src"] = _of_any_length(columns["src"])
+            columns[name] = constant(text, n_rows)
+        if "src" in columns and self._name in ROW_TABLES:
+            columns["src"] = of_any_length(columns["src"])
         arrays = [columns[name] for name in grain.schema.names]
         return pa.RecordBatch.from_arrays(arrays, schema=grain.schema)
 
@@ -179,38 +193,12 @@ class RowReader:
 
     def _texts(self) -> dict[str, pa.Array]:
         """Return the dictionaries of the batch that was filled last."""
-        countries = [self._country_codes[i] for i in self._rollup.countries()]
+        countries = [self._names.countries[i] for i in self._rollup.countries()]
         traffics = [_core.TRAFFICS[i] for i in self._rollup.traffics()]
+        tools = [self._names.tools[i - 1] for i in self._rollup.tools()]
         return {
             "signatures": string_array(*self._rollup.lexicon.texts("signatures")),
             "countries": pa.array(countries, pa.string()),
             "traffics": pa.array(traffics, pa.string()),
+            "tools": pa.array(tools, pa.string()),
         }
-
-
-def _offsets(n_addresses: int) -> npt.NDArray[np.int32]:
-    return np.arange(n_addresses + 1, dtype=np.int32) * np.int32(_ADDRESS_BYTES)
-
-
-#: For columns that are the same in all rows, and addresses, which are equally long.
-_ZEROS = pa.array(np.zeros(BATCH_ROWS, np.int32))
-_OFFSETS = _offsets(BATCH_ROWS)
-
-
-def _constant(text: pa.Array, n_rows: int) -> pa.Array:
-    """Return a column that has the one text in every row, or null if there is none."""
-    if len(text) == 0:
-        codes = pa.nulls(n_rows, pa.int32())
-    elif n_rows <= len(_ZEROS):
-        codes = _ZEROS.slice(0, n_rows)
-    else:
-        codes = pa.array(np.zeros(n_rows, np.int32))
-    return pa.DictionaryArray.from_arrays(codes, text, safe=False)
-
-
-def _of_any_length(addresses: pa.Array) -> pa.Array:
-    """Return addresses as binary values, copying nothing."""
-    n = len(addresses)
-    offsets = _OFFSETS[: n + 1] if n < len(_OFFSETS) else _offsets(n)
-    values = addresses.buffers()[1]
-    return pa.Array.from_buffers(pa.binary(), n, [None, pa.py_buffer(offsets), values])

@@ -9,6 +9,7 @@ tallies, merged and added up.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,8 @@ class HourlyTally:
         What the arena may grow by, and where runs are kept; None: its own.
     arena_cells : int
         Cells that the arena begins with, and grows by. No result depends on it.
+    tools : sequence of str
+        The names of the tools that readers know.
     phases : Phases
         Where the time is noted that this takes.
     """
@@ -53,11 +56,13 @@ class HourlyTally:
         *,
         memory: Memory | None = None,
         arena_cells: int = ARENA_CELLS,
+        tools: Sequence[str] = (),
         phases: Phases = NO_PHASES,
     ) -> None:
         # Seeded anew in each process, so that nobody can prepare colliding keys.
         seed = int.from_bytes(os.urandom(8))
         self._table = country_table
+        self._tools = tools
         self._memory = Memory() if memory is None else memory
         self._phases = phases
         self._arena_cells = arena_cells
@@ -106,7 +111,8 @@ class HourlyTally:
 
     def rows(self, sensor: str, input_id: str) -> HourlyRows:
         """Return the rows of all that was counted, and begin anew."""
-        return HourlyRows(self.take_runs(), self._table.codes, sensor, input_id)
+        codes = self._table.codes
+        return HourlyRows(self.take_runs(), codes, self._tools, sensor, input_id)
 
     def _make_room(self) -> None:
         """Let the arena grow, or spill what is in it."""

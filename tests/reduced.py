@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from fastflow.addresses import from_text
 from fastflow.schema import (
+    BACKSCATTER,
     COUNTS,
     SOURCES,
     Beginnings,
@@ -49,14 +50,17 @@ _DEFAULTS: dict[str, Any] = {
     "src_port": None,
     "tcp_seq": None,
     "ip_ttl": None,
+    "tcp_seq_key": None,
 }
 
 
 class TableRows:
     """Rows that were made by hand."""
 
-    def __init__(self, counts: pa.Table, sources: pa.Table) -> None:
-        self.counts, self.sources = counts, sources
+    def __init__(
+        self, counts: pa.Table, sources: pa.Table, backscatter: pa.Table
+    ) -> None:
+        self.counts, self.sources, self.backscatter = counts, sources, backscatter
 
     @property
     def n_cells(self) -> int:
@@ -125,7 +129,11 @@ def reduced(
     }
     return Reduced(
         InputRecord(input=input_id, **(fields | record)),
-        TableRows(_counts(merged), pa.Table.from_pylist(merged, SOURCES)),
+        TableRows(
+            _counts(merged),
+            pa.Table.from_pylist(merged, SOURCES),
+            _backscatter(merged),
+        ),
     )
 
 
@@ -178,6 +186,22 @@ def _merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         else:
             merged[key] = dict(row)
     return sorted(merged.values(), key=lambda row: _order(row, names))
+
+
+def _backscatter(rows: list[dict[str, Any]]) -> pa.Table:
+    """Return a row of `backscatter` for some sources, whatever traffic theirs is."""
+    echoes = [
+        row
+        | {
+            "bins": [int(row["hour"].timestamp()) // 10],
+            "bin_packets": [row["packets"]],
+            "ports": [80],
+            "tcp_window": None,
+        }
+        for row in rows
+        if row["src"][-1] % 3 == 0
+    ]
+    return pa.Table.from_pylist(echoes, BACKSCATTER)
 
 
 def _counts(rows: list[dict[str, Any]]) -> pa.Table:

@@ -30,6 +30,7 @@ PACK_ROWS = 4 * ROW_GROUP_ROWS
 
 #: What the rows of each table are added up by, to see that none is lost.
 _MEASURES = {
+    "backscatter": ("packets",),
     "counts": ("packets", "bytes", "sources"),
     "sources": ("packets", "bytes"),
     "inputs": ("records", "counted"),

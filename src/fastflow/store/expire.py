@@ -35,7 +35,11 @@ _MEMORY = "256MB"
 
 #: What makes a cell, besides the day and the input.
 _CELL = ", ".join(COUNTS.names[1 : COUNTS.names.index("packets")])
-_SHARED = ("src_port", "tcp_seq", "ip_ttl")
+_SHARED = ("src_port", "tcp_seq", "ip_ttl", "tcp_seq_key")
+_SUMMED = ("packets", "bytes")
+#: The tables whose hours can be added up to days. Attacks take their seconds from
+#: `backscatter`, which is small.
+_BY_DAY = ("counts", "sources")
 _DAY = "time_bucket(interval '1 day', hour) as hour"
 
 
@@ -50,10 +54,11 @@ class Total:
     @classmethod
     def of(cls, table: pa.Table) -> Total:
         """Add up rows."""
-        packets, n_bytes = (
-            pc.sum(table[name]).as_py() or 0 for name in ("packets", "bytes")
+        sums = (
+            pc.sum(table[name]).as_py() or 0 if name in table.column_names else 0
+            for name in _SUMMED
         )
-        return cls(table.num_rows, packets, n_bytes)
+        return cls(table.num_rows, *sums)
 
     def __add__(self, other: Total) -> Total:
         """Return what both add up to."""
@@ -155,6 +160,8 @@ def _old_files(
     """
     old: dict[str, dict[str, Total]] = {}
     for kind in ROW_TABLES:
+        if daily and kind not in _BY_DAY:
+            continue
         old[kind] = {}
         paths = table.files(kind, (_ALWAYS, before))
         for path, local in zip(paths, table.place.fetch(paths), strict=True):
@@ -167,7 +174,7 @@ def _old_files(
 
 def _old_rows(path: Path, before: datetime) -> pa.Table:
     with reading(path) as file:
-        rows = file.read(["hour", "packets", "bytes"])
+        rows = file.read([n for n in ("hour", *_SUMMED) if n in file.schema.names])
     return rows.filter(pc.less(rows["hour"], pa.scalar(before)))
 
 
@@ -237,7 +244,8 @@ class _Change:
             stats = write_rows(new, kind, noted())
         if ids:
             with reading(new.path) as file:
-                self._is[kind] += Total.of(file.read(["packets", "bytes"]))
+                names = [name for name in _SUMMED if name in file.schema.names]
+                self._is[kind] += Total.of(file.read(names))
             self._draft.show(kind, new, sorted(ids), stats)
 
     def check(self, done: Expiry) -> None:

@@ -39,17 +39,23 @@ _INPUTS_OPTIONS: dict[str, Any] = {"compression_level": 3}
 
 
 def write_rows(new: NewFile, kind: str, tables: Iterable[pa.Table]) -> str:
-    """Write tables of `counts` or `sources` as row groups; return Delta statistics.
+    """Write rows of a table as row groups; return Delta statistics.
 
     Texts are dictionaries in which every text occurs.
     """
     schema = row_schema(kind)
     encodings = {
-        field.name: _ENCODINGS.get(field.type, "DELTA_BINARY_PACKED")
+        _leaf(field): _ENCODINGS.get(field.type, "DELTA_BINARY_PACKED")
         for field in schema
         if field.name not in _ROW_OPTIONS["use_dictionary"]
     }
     return _write(new, schema, _ROW_OPTIONS | {"column_encoding": encodings}, tables)
+
+
+def _leaf(field: pa.Field) -> str:
+    """Return what Parquet calls the values of a column."""
+    is_list = pa.types.is_list(field.type)
+    return f"{field.name}.list.element" if is_list else field.name
 
 
 def write_inputs(new: NewFile, table: pa.Table) -> str:

@@ -26,6 +26,7 @@ class Totals:
     packets: int = 0
     bytes: int = 0
     sources: int = 0
+    in_bins: int = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in some rows, which must be of this input."""
@@ -35,15 +36,24 @@ class Totals:
         self.packets += _total(batch, "packets")
         self.bytes += _total(batch, "bytes")
         self.sources += _total(batch, "sources")
+        self.in_bins += _total(batch, "bin_packets")
 
 
 def _total(batch: pa.RecordBatch, column: str) -> int:
     if column not in batch.schema.names:
         return 0
-    return pc.sum(batch[column]).as_py() or 0
+    values = batch[column]
+    if pa.types.is_list(values.type):
+        values = values.flatten()
+    return pc.sum(values).as_py() or 0
 
 
-def check(record: InputRecord, counts: Totals, sources: Totals | None) -> None:
+def check(
+    record: InputRecord,
+    counts: Totals,
+    sources: Totals | None,
+    backscatter: Totals | None = None,
+) -> None:
     """Check the conservation law of one input.
 
     Raises
@@ -58,6 +68,12 @@ def check(record: InputRecord, counts: Totals, sources: Totals | None) -> None:
         _expect(record, "packets in sources", sources.packets, counted)
         _expect(record, "source rows", sources.rows, counts.sources)
         _expect(record, "bytes in sources", sources.bytes, counts.bytes)
+    if backscatter is not None:
+        # Some packets do not tell their victim.
+        most = min(backscatter.packets, counted)
+        _expect(record, "packets in backscatter", backscatter.packets, most)
+        in_bins = backscatter.in_bins
+        _expect(record, "packets in bins", in_bins, backscatter.packets)
 
 
 def _expect(record: InputRecord, what: str, found: object, expected: object) -> None:
@@ -96,7 +112,7 @@ def write_batch(
     batch : sequence of Reduced
         Without rows, if these are not to be stored.
     kinds : sequence of str
-        The tables that are kept of `counts` and `sources`.
+        The tables that are kept of `ROW_TABLES`.
 
     Raises
     ------
@@ -118,9 +134,14 @@ def write_batch(
         written = [job.result() for job in jobs]
     _check_all(counted, {file.kind: file.totals for file in written})
     for file in written:
+        if file.kind != "inputs" and not any(total.rows for total in file.totals):
+            continue  # no victim answered: there is no file without rows
         inputs = ordered if file.kind == "inputs" else counted
         ids = [reduced.record.input for reduced in inputs]
         draft.show(file.kind, file.new, ids, file.stats)
+
+
+_BESIDE_COUNTS = ("sources", "backscatter")
 
 
 def _check_all(
@@ -128,7 +149,8 @@ def _check_all(
 ) -> None:
     for i, record in enumerate(reduced.record for reduced in counted):
         counts = totals["counts"][i] if "counts" in totals else Totals(record)
-        check(record, counts, totals["sources"][i] if "sources" in totals else None)
+        others = (totals[k][i] if k in totals else None for k in _BESIDE_COUNTS)
+        check(record, counts, *others)
 
 
 def _write_rows(

@@ -191,7 +191,8 @@ class Store:
             replace(one, rows=None) if one.record.input in gone else one
             for one in plan.new
         ]
-        kinds = list(ROW_TABLES) if self.settings.sources else ["counts"]
+        has_sources = self.settings.sources
+        kinds = [kind for kind in ROW_TABLES if has_sources or kind != "sources"]
         write_batch(draft, batch, kinds, phases)
         if stored := gone.difference(plan.ids):
             hours = self._ledger.hours(stored)

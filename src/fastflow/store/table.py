@@ -15,13 +15,13 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from fastflow.errors import StoreError
-from fastflow.schema import COUNTS, INPUTS, SOURCES
+from fastflow.schema import INPUTS, ROW_TABLES
 from fastflow.store import log
 from fastflow.store.place import NO_HOOKS, Place, is_ours
 from fastflow.store.settings import SCHEMA_VERSION, Settings
 
 #: The tables of a store, by the value of the partition column.
-KINDS = {"counts": COUNTS, "sources": SOURCES, "inputs": INPUTS}
+KINDS = {**ROW_TABLES, "inputs": INPUTS}
 PARTITION = "table"
 
 #: What became of rows of hours before a day.

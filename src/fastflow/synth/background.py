@@ -29,10 +29,10 @@ from fastflow.synth.draws import (
 )
 from fastflow.synth.senders import SLOTS, slots, traits
 from fastflow.synth.tsubame_figures import (
+    ANY_PORT,
     DAYS,
     FLOWS,
     ORIGINS,
-    PORT_OF_SOURCE,
     WEEKS,
     Flow,
 )
@@ -144,7 +144,7 @@ class Background:
         visits = draw(self._seed, _VISIT, day, sources.bits)
         hours = self._pairs.hours(pair, sources.stays, visits, bits)
         _mark_ends(hours, sensor, bits)
-        ports = self._pairs.ports(pair, sources.bits, bits)
+        ports = self._pairs.ports(pair, bits)
         key = (pair * len(self._counts[0]) + sensor) * 24 + hours
         key = (key << 16 | ports) << 22 | sources.nth
         _, first, packets = np.unique(key, return_index=True, return_counts=True)
@@ -170,7 +170,8 @@ class Background:
         per_source = self._pairs.per_source[pair]
         n_sources = 1 + (self._expected[pair, day] / per_source).astype(np.int64)
         nth = (self._pairs.depth(pair, draw(1, bits)) * n_sources).astype(np.int64)
-        stays = (nth < n_sources // _STAYS_OF) & (self._pairs.tail[pair] > 1)
+        n_stay = (n_sources + _STAYS_OF // 2) // _STAYS_OF
+        stays = (nth < n_stay) & (self._pairs.tail[pair] > 1)
         life = draw(self._seed, _LIFE, pair, nth)
         days = 1 + below(life, _LONGEST_LIFE_DAYS)
         born = (day + below(draw(0, life), days)) // days
@@ -251,12 +252,11 @@ class _Pairs:
         hours: Int64s = (local - self._ahead[pair]) % 24
         return hours
 
-    def ports(self, pair: Int64s, sources: Uint64s, bits: Uint64s) -> Int64s:
+    def ports(self, pair: Int64s, bits: Uint64s) -> Int64s:
         """Return the destination port of each packet."""
         port = self._port[pair]
-        drawn = np.where(port == PORT_OF_SOURCE, draw(5, sources), draw(4, bits))
-        high = _FIRST_HIGH_PORT + below(drawn, _HIGH_PORTS)
-        return np.where(port < 0, high, port)
+        high = _FIRST_HIGH_PORT + below(draw(4, bits), _HIGH_PORTS)
+        return np.where(port == ANY_PORT, high, port)
 
     def sender(self, pair: Int64s, sources: Uint64s) -> Int64s:
         """Return what sends each packet: an index into `SENDERS`."""

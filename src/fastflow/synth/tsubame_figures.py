@@ -32,8 +32,8 @@ INTERRUPTED = "frankfurt-1"
 OFF_AIR = ("2020-05-18", "2020-05-21")
 GAP = ("2020-07-13", "2020-07-17")
 
-#: Any port: each source has one of its own. Or: each packet has.
-PORT_OF_SOURCE, PORT_OF_PACKET = -1, -2
+#: Instead of a port: each packet goes to another.
+ANY_PORT = -1
 
 #: Sources that come and go with people's machines, and those that run day and night.
 OFFICE, ALWAYS = 0, 1
@@ -56,7 +56,7 @@ class Flow:
     senders : mapping of str to int
         Per cent of the sources that are each of `fastflow.synth.senders.SENDERS`.
     port : int
-        Destination port, `PORT_OF_SOURCE`, or `PORT_OF_PACKET`.
+        Destination port, or `ANY_PORT`.
     per_source : int
         Packets for each source of a day, on average.
     tail : int
@@ -73,7 +73,7 @@ class Flow:
     course: Course = STEADY
     rhythm: int = ALWAYS
     per_source: int = 4
-    tail: int = 2
+    tail: int = 3
     country: str = ""
 
 
@@ -115,7 +115,7 @@ ORIGINS = {
     "UA": Origin(470, 2),
     "VN": Origin(425, 7),
     "TW": Origin(380, 8),
-    "KR": Origin(320, 9),
+    "KR": Origin(315, 9),
     "BR": Origin(230, -3),
     "FR": Origin(230, 1),
     "IN": Origin(225, 5),
@@ -128,7 +128,7 @@ ORIGINS = {
     "IT": Origin(150, 1),
     "TH": Origin(140, 7),
     "PL": Origin(130, 1),
-    "JP": Origin(90, 9),
+    "JP": Origin(75, 9),
     "MX": Origin(110, -6),
     "RO": Origin(110, 2),
     "AR": Origin(100, -3),
@@ -168,9 +168,9 @@ JP_SMB_SURGES = (
 )
 
 FLOWS = (
-    Flow(1280, _SMB, 445, course=_SMB_COURSE, rhythm=OFFICE, per_source=2),
-    Flow(1180, _TELNET, 23, per_source=2),
-    Flow(880, _DATABASE, 1433, per_source=5, tail=3),
+    Flow(1240, _SMB, 445, course=_SMB_COURSE, rhythm=OFFICE, per_source=2, tail=2),
+    Flow(1180, _TELNET, 23, per_source=2, tail=2),
+    Flow(880, _DATABASE, 1433, per_source=5),
     Flow(440, _SCANNERS, 80),
     Flow(
         240,
@@ -183,15 +183,15 @@ FLOWS = (
     Flow(275, _ROUTERS, 5555),
     Flow(245, _SCANNERS, 443),
     Flow(215, _ROUTERS, 81),
-    Flow(190, _TELNET, 2323, per_source=2),
-    Flow(180, _DESKTOP, 3389, per_source=6, tail=3),
+    Flow(190, _TELNET, 2323, per_source=2, tail=2),
+    Flow(180, _DESKTOP, 3389, per_source=6),
     Flow(150, _ROUTERS, 37_215),
     Flow(130, _SCANNERS, 5900),
     Flow(120, _SCANNERS, 6379),
     Flow(110, _SCANNERS, 3306),
     Flow(100, _SCANNERS, 8443),
     Flow(90, _SCANNERS, 25),
-    Flow(1300, _SCANNERS, PORT_OF_SOURCE),
+    Flow(1300, _SCANNERS, ANY_PORT),
     Flow(170, _UDP, 5060, UDP, per_source=8),
     Flow(130, _UDP, 53, UDP, per_source=8),
     Flow(110, _UDP, 123, UDP, per_source=8),
@@ -200,8 +200,8 @@ FLOWS = (
     Flow(50, _UDP, 11_211, UDP, per_source=8),
     Flow(280, _ICMP, proto=ICMP, icmp_type=8),
     # Backscatter of attacks far too small to be called one here.
-    Flow(240, {"accepts": 100}, PORT_OF_PACKET, per_source=3),
-    Flow(80, {"refuses": 100}, PORT_OF_PACKET, per_source=3),
+    Flow(240, {"accepts": 100}, ANY_PORT, per_source=3),
+    Flow(80, {"refuses": 100}, ANY_PORT, per_source=3),
     Flow(60, _ICMP, proto=ICMP, icmp_type=3),
     Flow(20, _ICMP, proto=ICMP, icmp_type=0),
     Flow(
@@ -220,26 +220,25 @@ FLOWS = (
             tuple(zip(RU_RDP_HUMP, (1000, 3400, 3400, 1000), strict=True)),
         ),
         per_source=6,
-        tail=3,
         country="RU",
     ),
     Flow(
-        40,
+        80,
         _SMB_NOT_8192,
         445,
         course=_SMB_COURSE,
         rhythm=OFFICE,
-        per_source=2,
+        per_source=1,
         tail=1,
         country="JP",
     ),
     Flow(
-        230,
+        200,
         {"windows-7": 100},
         445,
         course=Course(((JP_SMB_RISE[0], 0), (JP_SMB_RISE[1], 1000)), JP_SMB_SURGES),
         rhythm=OFFICE,
-        per_source=2,
+        per_source=1,
         tail=1,
         country="JP",
     ),

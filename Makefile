@@ -115,7 +115,8 @@ typecheck: build ## check types: the package, its stubs, what users rely on
 
 # What only Python and other people's libraries do is no matter of the sanitizers.
 NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/property/test_store.py) \
-	$(addprefix tests/unit/test_,$(addsuffix .py,export inputs rank sensors shared synth_cells synth_draws trend tsubame))
+	$(addprefix tests/unit/test_,$(addsuffix .py,export inputs rank sensors shared synth_cells synth_draws \
+	trend tsubame tsubame_made))
 
 # A build of its own beside the ordinary one. Modules that are no more must not linger.
 sanitize: $(STAMP) ## run unit and property tests under ASan and UBSan

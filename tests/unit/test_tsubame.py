@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from fastflow.analysis.network import gaps, sensors
 from fastflow.analysis.selection import Selection
-from fastflow.errors import ConfigError
-from fastflow.synth.background import DayCells
-from fastflow.synth.course import N_DAYS, Course, Surge, step
-from fastflow.synth.phenomena import PHENOMENA
-from fastflow.synth.senders import STYLES
-from fastflow.synth.truth import Truth
-from fastflow.synth.tsubame import Scenario, make_quarter
+from fastflow.synth.course import N_DAYS
 from fastflow.synth.tsubame_figures import OFF_AIR
-from quarter import SCALE, Quarter, make_and_reduce, small_table
+from quarter import Quarter, ask, daily, make_and_reduce, top
 
 pytest_plugins = ["quarter_fixture"]
 
@@ -33,30 +25,6 @@ PORTS = [("445/tcp", 2), ("23/tcp", 1), ("1433/tcp", 3), ("22/tcp", 5), ("80/tcp
 COUNTRIES = [("US", 2), ("RU", 1), ("CN", 4), ("NL", 3), ("DE", 9)]
 #: Neighbouring ranks of the report are at least so much apart.
 MARGIN = 1.07
-
-
-def ask(quarter: Quarter, query: str) -> list[tuple[Any, ...]]:
-    return [tuple(row.values()) for row in quarter.store.sql(query).to_pylist()]
-
-
-BY_COLUMN = {
-    "country": "country",
-    "sensor": "sensor",
-    "proto": "proto",
-    "dst_port": "dst_port",
-    "src_port": "src_port",
-    "tcp_seq": "tcp_seq",
-    "tcp_window": "split_part(signature, ':', 1)::int",
-}
-#: A store has no TCP flags, but what they mean.
-TRAFFIC = {2: "scan", 18: "backscatter"}
-
-
-def top(
-    quarter: Quarter, by: str, period: str = "2020-Q3", n: int = 10, **named: Any
-) -> list[dict[str, Any]]:
-    named = {"sensors_file": quarter.sensors_file, **named}
-    return quarter.store.top(by, period, n=n, **named)
 
 
 def check_ranks(quarter: Quarter, tz: str, chosen: list[str] | None) -> None:
@@ -91,53 +59,6 @@ def test_germany_was_ninth_by_a_clear_margin(quarter: Quarter) -> None:
         assert germany["key"] == "DE"
         assert before["packets"] > germany["packets"] * 1.05
         assert germany["packets"] > after["packets"] * 1.05
-
-
-def test_truth_has_the_stores_rankings(quarter: Quarter) -> None:
-    assert len(quarter.truth["rankings"]) == 8
-    for ranking in quarter.truth["rankings"]:
-        chosen = None if ranking["sensors"] == "all" else [ranking["sensors"]]
-        for by in ("port", "country"):
-            rows = top(quarter, by, ranking["period"], tz=ranking["tz"], sensors=chosen)
-            found = [[row["key"], row["packets"]] for row in rows]
-            assert found == ranking[by]
-            shares = [row["packets"] / ranking["packets"] for row in rows]
-            assert [row["share"] for row in rows] == pytest.approx(shares)
-
-
-def daily(quarter: Quarter, values: dict[str, Any], ahead: int = 0) -> dict[str, Any]:
-    """Return packets and sources by day of rows with these packet columns."""
-    texts = [
-        f"traffic = '{TRAFFIC[value]}'"
-        if column == "tcp_flags"
-        else f"{BY_COLUMN[column]} = {value!r}"
-        for column, value in values.items()
-    ]
-    rows = ask(
-        quarter,
-        f"select (hour + interval {ahead} hour)::date::text as day, "
-        "sum(packets)::int as packets, count(distinct src)::int as n from sources "
-        f"where {' and '.join(texts)} group by day order by day",
-    )
-    return {day: [packets, n] for day, packets, n in rows}
-
-
-@pytest.mark.parametrize("phenomenon", PHENOMENA, ids=lambda one: one.name)
-def test_truth_of_each_phenomenon_is_in_the_store(
-    quarter: Quarter, phenomenon: Any
-) -> None:
-    (told,) = [
-        one for one in quarter.truth["phenomena"] if one["name"] == phenomenon.name
-    ]
-    found = daily(quarter, {**told["slice"], **told["fixed"]})
-    assert told["daily"] == found
-    within = [n for day, (n, _) in found.items() if told["start"] <= day < told["end"]]
-    assert told["packets"] == sum(within)
-    assert bool(within) == (told["kind"] not in ("gap", "off"))
-
-
-def test_names_of_phenomena_differ() -> None:
-    assert max(Counter(one.name for one in PHENOMENA).values()) == 1
 
 
 def frequent(quarter: Quarter, ahead: int, where: str = "true") -> dict[str, int]:
@@ -242,11 +163,6 @@ def test_445_is_high_since_late_april(quarter: Quarter) -> None:
     after = [n for day, (n, _) in found.items() if "2020-04-24" <= day < "2020-06"]
     assert np.mean(after) > 3 * np.mean(before)
     assert max(before) < min(after)
-
-
-def shares(quarter: Quarter, **where: Any) -> dict[str, float]:
-    rows = top(quarter, "port", n=30, where=where)
-    return {row["key"]: row["share"] for row in rows}
 
 
 @pytest.mark.parametrize("chosen", SENSORS)
@@ -385,93 +301,3 @@ def test_no_day_of_a_victim_elsewhere_looks_like_an_attack(quarter: Quarter) -> 
         "where traffic = 'backscatter' and country <> 'NZ' group by src, hour)",
     )
     assert rows[0][0] < 25
-
-
-def bytes_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            digest.update(str(file.relative_to(path)).encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def test_bytes_are_the_same_on_every_machine(quarter: Quarter) -> None:
-    assert bytes_of(quarter.captures) == "d9e75488e53afaf9"
-
-
-def test_seed_decides_the_cells() -> None:
-    def cells(seed: int) -> np.ndarray:
-        return Scenario(seed, SCALE, small_table()).day(100).cells
-
-    assert (cells(1) == cells(1)).all()
-    assert len(cells(1)) != len(cells(2)) or (cells(1) != cells(2)).any()
-
-
-def test_a_file_lies_there_for_each_sensor_and_day(quarter: Quarter) -> None:
-    found = Counter(path.parent.name for path in quarter.captures.glob("*/*.pcap"))
-    names = [one["sensor"] for one in quarter.truth["sensors"]]
-    assert found == dict.fromkeys(names, N_DAYS) | {"frankfurt-1": N_DAYS - 7}
-    days = {path.stem for path in (quarter.captures / "tokyo-1").iterdir()}
-    assert (min(days), max(days)) == ("2020-04-01", "2020-09-30")
-    assert not list(quarter.captures.rglob(".*"))
-
-
-@pytest.mark.parametrize(
-    ("seed", "scale", "problem"),
-    [
-        (-1, 1.0, "seed -1"),
-        (2**64, 1.0, "seed"),
-        (0, 0.01, "scale 0.01"),
-        (0, float("nan"), "scale nan"),
-        (0, 101.0, "scale 101"),
-    ],
-)
-def test_what_is_out_of_range_is_refused(
-    tmp_path: Path, seed: int, scale: float, problem: str
-) -> None:
-    with pytest.raises(ConfigError, match=problem):
-        make_quarter(tmp_path, seed, scale, small_table())
-
-
-def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"file.*cannot be written"):
-        make_quarter(tmp_path / "file", 0, SCALE, small_table())
-
-
-def test_courses_go_from_knot_to_knot() -> None:
-    course = Course(
-        (("2020-04-02", 100), ("2020-04-06", 300)), (Surge("2020-04-08", 2, 1500),)
-    )
-    assert course.levels()[:10].tolist() == [
-        *(100, 100, 150, 200, 250, 300, 300, 450, 450, 300)
-    ]
-    assert course.levels()[-1] == 300
-    assert step("2020-04-03", 250).levels()[:4].tolist() == [250, 250, 1000, 1000]
-
-
-def test_truth_counts_what_is_there() -> None:
-    """A slow count of some days, from the cells."""
-    scenario = Scenario(5, SCALE, small_table())
-    truth = Truth(scenario.stations, STYLES, scenario.countries, PHENOMENA, "NZ")
-    made: list[DayCells] = []
-    for day in (0, 90, 91, 182):
-        made.append(scenario.day(day))
-        truth.add(day, made[-1])
-    ports: Counter[str] = Counter()
-    for cells in (one.cells for one in made[1:]):
-        for cell in cells:
-            local = int(cell["hour"]) + 9 - 442_656
-            if cell["sensor"] < 3 and cell["proto"] != 1 and 0 <= local < 92 * 24:
-                name = {6: "tcp", 17: "udp"}[int(cell["proto"])]
-                ports[f"{cell['dst_port']}/{name}"] += int(cell["packets"])
-    (ranking,) = [
-        one
-        for one in truth.document()["rankings"]
-        if (one["tz"], one["period"], one["sensors"]) == ("Asia/Tokyo", "2020-Q3", "JP")
-    ]
-    assert ranking["port"][:5] == [
-        [key, n]
-        for key, n in sorted(ports.items(), key=lambda item: (-item[1], item[0]))[:5]
-    ]

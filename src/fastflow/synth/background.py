@@ -265,19 +265,13 @@ class _Pairs:
 
 
 def _weight(flow: Flow, country: str) -> Int64s:
-    """Return the weight of a flow from a country by day; 10**9 is a tenth of all."""
-    origin = ORIGINS[country]
-    of_country = (
-        np.full(N_DAYS, 10_000_000) if flow.country else _parts(origin.share, country)
-    )
+    """Return how much of a flow comes from a country by day; 10**9 is a tenth of all."""
     of_flow = flow.level * flow.course.levels() // 10
-    return of_flow * (of_country // 1000)
-
-
-def _parts(share: int, country: str) -> Int64s:
-    """Return the part of all packets, of 10**7, that a country has by day."""
+    if flow.country:
+        return of_flow * 10_000
     whole = sum(origin.share for origin in ORIGINS.values())
-    return share * ORIGINS[country].course.levels() * 10_000 // whole
+    origin = ORIGINS[country]
+    return of_flow * (origin.share * origin.course.levels() * 10 // whole)
 
 
 def _shares(total: int, weights: Int64s) -> Floats:

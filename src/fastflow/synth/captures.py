@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,8 @@ from fastflow.synth.frames import Packets, file_header, records
 from fastflow.zones import hour_at
 
 _HOUR_US = 3_600_000_000
+#: So many packets are bytes at a time: 16 MB of them, at most.
+_PIECE_PACKETS = 1 << 16
 #: Source ports of systems that choose another one for each connection.
 _FIRST_PORT, _PORTS = 1024, 64_512
 
@@ -67,20 +71,31 @@ def write_day(
         return 0
     _check(cells, len(styles), len(stations))
     packets = _packets(cells, stations, seed)
-    data, ends = records(packets, styles)
     name = f"{hour_at(int(cells['hour'][0])):%Y-%m-%d}.pcap"
-    begin = 0
-    for number, station in enumerate(stations):
-        after = int(np.searchsorted(packets["sensor"], number, side="right"))
-        end = int(ends[after - 1]) if after else 0
-        if end > begin:
-            path = Path(out_dir) / station.name / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with complete_file(path) as file:
-                file.write(file_header())
-                file.write(memoryview(data)[begin:end])
-        begin = end
+    for sensor, pieces in groupby(_pieces(packets, styles), key=itemgetter(0)):
+        path = Path(out_dir) / stations[sensor].name / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with complete_file(path) as file:
+            file.write(file_header())
+            for _, piece in pieces:
+                file.write(piece)
     return len(packets["src"])
+
+
+def _pieces(
+    packets: Packets, styles: Sequence[Style]
+) -> Iterator[tuple[int, memoryview]]:
+    """Yield records of packets, and the sensor that each piece is of."""
+    for start in range(0, len(packets["src"]), _PIECE_PACKETS):
+        piece = slice(start, start + _PIECE_PACKETS)
+        chosen = {name: column[piece] for name, column in packets.items()}
+        data, ends = records(chosen, styles)
+        sensors, firsts = np.unique(chosen["sensor"], return_index=True)
+        offsets = np.append(0, ends)[np.append(firsts, len(ends))].tolist()
+        for sensor, (begin, end) in zip(
+            sensors.tolist(), pairwise(offsets), strict=True
+        ):
+            yield sensor, memoryview(data)[begin:end]
 
 
 def _check(cells: Cells, n_styles: int, n_stations: int) -> None:

@@ -6,8 +6,6 @@ so that neither the processor nor the version of a library makes a difference.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -111,9 +109,3 @@ def spread(total: int, weights: npt.ArrayLike, bits: int) -> Int64s:
     whole = int(ends[-1])
     begin = (bits >> 1) % whole
     return np.diff((ends * total + begin) // whole, prepend=0)
-
-
-def of_weights(bits: Uint64s, weights: Any) -> Int64s:
-    """Draw indices, each as often as its integer weight says."""
-    ends = np.cumsum(np.asarray(weights, np.int64))
-    return np.searchsorted(ends, below(bits, ends[-1]), side="right")

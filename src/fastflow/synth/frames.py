@@ -138,13 +138,13 @@ def _tcp(packets: Packets, styles: Sequence[Style]) -> tuple[Any, Bytes]:
     rows["window"] = np.array([style.window for style in styles])[packets["style"]]
     options = [np.void(style.options.ljust(40, b"\0")) for style in styles]
     rows["options"] = np.array(options, "V40")[packets["style"]]
-    return _summed(rows, "sum")
+    return _summed(rows)
 
 
 def _udp(packets: Packets, styles: Sequence[Style]) -> tuple[Any, Bytes]:
     rows = _begun(_UDP, packets, UDP, 8 + UDP_PAYLOAD_BYTES)
     rows["length"] = 8 + UDP_PAYLOAD_BYTES
-    return _summed(rows, "sum")
+    return _summed(rows)
 
 
 def _icmp(packets: Packets, styles: Sequence[Style]) -> tuple[Any, Bytes]:
@@ -167,7 +167,7 @@ def _icmp(packets: Packets, styles: Sequence[Style]) -> tuple[Any, Bytes]:
         quoted[f"quoted_{name}"] = whole[name]
     quoted["quoted_seq"] = about["tcp_seq"]
     rows[is_error] = quoted
-    return _summed(rows, "sum")
+    return _summed(rows)
 
 
 def _begun(dtype: np.dtype[Any], packets: Packets, proto: int, size: Any) -> Any:
@@ -192,18 +192,18 @@ def _begun(dtype: np.dtype[Any], packets: Packets, proto: int, size: Any) -> Any
     return rows
 
 
-def _summed(rows: Any, field: str) -> tuple[Any, Bytes]:
+def _summed(rows: Any) -> tuple[Any, Bytes]:
     """Fill the checksums in; return lengths of records, and the rows as bytes."""
     _sum_ip(rows)
     lengths = _RECORD_BYTES + rows["caplen"].astype(np.int64)
     total = _words(rows, _PAYLOAD_AT, rows.dtype.itemsize)
-    if field in rows.dtype.names and "src_port" in rows.dtype.names:
+    if "src_port" in rows.dtype.names:
         # The pseudo header: addresses, protocol, length (RFC 9293, section 3.1).
         total += _words(rows, _IP_AT + 12, _PAYLOAD_AT)
         total += (rows["ip_len"].astype(np.uint32) - _IP_BYTES) % 256 * 256
         total += (rows["ip_len"].astype(np.uint32) - _IP_BYTES) // 256
         total += rows["proto"].astype(np.uint32) << 8
-    rows[field] = _folded(total)
+    rows["sum"] = _folded(total)
     return lengths, _as_bytes(rows)
 
 

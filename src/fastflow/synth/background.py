@@ -265,7 +265,7 @@ class _Pairs:
 
 
 def _weight(flow: Flow, country: str) -> Int64s:
-    """Return how much of a flow comes from a country by day; 10**9 is a tenth of all."""
+    """Return a flow's part from a country by day; 10**9 is a tenth of all packets."""
     of_flow = flow.level * flow.course.levels() // 10
     if flow.country:
         return of_flow * 10_000

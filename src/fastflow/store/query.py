@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from fastflow.errors import ConfigError, StoreError
+from fastflow.store.attacks import ATTACKS
 from fastflow.store.table import KINDS
 
 Params = Sequence[Any] | Mapping[str, Any]
@@ -33,7 +34,7 @@ def view_schema(kind: str) -> pa.Schema:
 
 
 class Query:
-    """One in-memory DuckDB with the views `counts`, `sources` and `inputs`.
+    """One in-memory DuckDB with the views of the tables, and `attacks`.
 
     Parameters
     ----------
@@ -80,6 +81,11 @@ class Query:
                 self._connection.execute(
                     f"create or replace temp view {kind} as "
                     f"select {columns} from {rows}"
+                )
+        if "backscatter" in files:
+            with _duckdb_errors():
+                self._connection.execute(
+                    f"create or replace temp view attacks as {ATTACKS}"
                 )
 
     def _columns_of(self, kind: str) -> str:

@@ -557,7 +557,8 @@ def _period(period: str | Period | None) -> Period | None:
 
 def _named_in(query: str) -> list[str]:
     """Return the tables that a statement may be about; all, as in `show tables`."""
-    return [kind for kind in KINDS if kind in query.lower()] or list(KINDS)
+    text = query.lower().replace("attacks", "backscatter")
+    return [kind for kind in KINDS if kind in text] or list(KINDS)
 
 
 def _place(url: str | os.PathLike[str]) -> Place:

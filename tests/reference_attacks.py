@@ -1,9 +1,9 @@
 """The oracle's attacks: packets of one victim, taken one after the other.
 
-Time goes in bins of ten seconds. A victim's packets are parted where 30 bins or more are
-empty between two; of what is left together an attack is what has 25 packets or more, a
-last bin that is at least six behind the first, and 30 packets or more in some six bins
-that follow one another.
+Time goes in bins of ten seconds. A victim's packets are parted where 30 bins or more
+are empty between two; of what is left together an attack is what has 25 packets or
+more, a last bin that is at least six behind the first, and 30 packets or more in some
+six bins that follow one another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Attack:
 
 
 def attacks(packets: Iterable[tuple[bytes, int, int]]) -> list[Attack]:
-    """Return the attacks that packets tell: (victim, IP version, time in ns) of each."""
+    """Return the attacks that packets (victim, IP version, time in ns) tell."""
     bins: dict[tuple[bytes, int], Counter[int]] = {}
     for victim, version, ts in packets:
         bins.setdefault((victim, version), Counter())[ts // BIN_NS] += 1

@@ -113,9 +113,9 @@ def answers(seed: int) -> list[tuple[int, bytes]]:
     frames = []
     for number in range(6):
         victim = bytes([203, 0, 113, number])
-        begin = T0 + rng.randrange(7000)
-        for _ in range(rng.choice([20, 40, 120])):
-            at = begin * 10**6 + rng.randrange(rng.choice([50, 90, 200]) * 10**6)
+        begin, seconds = T0 + rng.randrange(7000), rng.choice([40, 90, 200])
+        for _ in range(rng.choice([20, 60, 200])):
+            at = begin * 10**6 + rng.randrange(seconds * 10**6)
             frames.append((at, answer(victim, number, rng)))
     return sorted(frames)
 

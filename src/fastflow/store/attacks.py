@@ -20,17 +20,19 @@ BIN_SECONDS = 10
 _MIN_HOUR_PACKETS = MIN_WINDOW_PACKETS // 2
 
 _VICTIM = "src, ip_version"
+_FIELDS = ("src_port", "tcp_seq", "ip_ttl", "tcp_window")
 
 
 def _shared(name: str) -> str:
-    return f"if(count({name}) = count(*) and min({name}) = max({name}), min({name}), null) as {name}"
+    is_one = f"count({name}) = count(*) and min({name}) = max({name})"
+    return f"if({is_one}, min({name}), null) as {name}"
 
 
-#: Times are counted in bins: an attack lasts from the beginning of its first bin to that
-#: of its last one, and a victim is silent while bins are empty. Victims with too few
-#: packets in every hour are left out at once. What stayed the same is of the hours that
-#: an attack lies in, and so are the ports: others of the same victim in these hours may
-#: hide it, and never make it up.
+#: Times are counted in bins: an attack lasts from the beginning of its first bin to
+#: that of its last one, and a victim is silent while bins are empty. Victims with too
+#: few packets in every hour are left out at once. What stayed the same is of the hours
+#: that an attack lies in, and so are the ports: other packets of the victim in these
+#: hours may hide it, and never make it up.
 ATTACKS = f"""
 with hours as (
     select {_VICTIM}, hour, sum(packets) as packets from backscatter group by all
@@ -64,7 +66,7 @@ with hours as (
 ), described as (
     select {_VICTIM}, attack, max(country) as country,
         count(distinct sensor) as sensors,
-        {", ".join(_shared(name) for name in ("src_port", "tcp_seq", "ip_ttl", "tcp_window"))},
+        {", ".join(map(_shared, _FIELDS))},
         list_slice(list_sort(list_distinct(flatten(list(ports)))), 1, 16) as src_ports
     from attacks join rows using ({_VICTIM})
     where list_bool_or(list_transform(bins, lambda b: b between first_bin and last_bin))

@@ -18,7 +18,7 @@ PACKAGE = Path(fastflow.__file__).parent
 #: own package. Packages stand for all of their modules.
 LAYERS = (
     ("_version", "errors", "addresses", "native_types", "phases", "caches"),
-    ("zones", "names", "data", "complete_file"),
+    ("zones", "names", "data", "knowledge", "complete_file"),
     ("units",),
     ("schema", "arena", "filter_text", "tools"),
     ("filters",),

@@ -31,7 +31,8 @@ from fastflow.caches import cache_directory
 from fastflow.errors import ConfigError, StoreError
 from fastflow.store.cache import Cache
 from fastflow.store.durable import NewFile
-from fastflow.store.log import LOG, Action
+from fastflow.store.entry import Action
+from fastflow.store.log import LOG
 from fastflow.store.place import NO_HOOKS, MakeTable
 
 #: How long an object that no commit names may be that of a run that is alive.

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import PostCommitHookProperties
 
 from fastflow.store.durable import NewFile
-from fastflow.store.log import Action
+from fastflow.store.entry import Action
 
 #: Makes an empty Delta table at an address, with options for the storage there.
 MakeTable = Callable[[str, Mapping[str, str]], None]

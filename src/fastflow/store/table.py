@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from fastflow.errors import StoreError
 from fastflow.schema import COUNTS, INPUTS, SOURCES
-from fastflow.store import log
+from fastflow.store.entry import Action
 from fastflow.store.place import NO_HOOKS, Place, is_ours
 from fastflow.store.settings import SCHEMA_VERSION, Settings
 
@@ -26,6 +26,7 @@ PARTITION = "table"
 
 #: What became of rows of hours before a day.
 Change = Literal["expired", "daily"]
+CHANGES: tuple[Change, ...] = get_args(Change)
 
 _SETTINGS_KEY = "fastflow.settings"
 _BEFORE_KEYS: dict[Change, str] = {
@@ -60,7 +61,7 @@ class DataFile:
     mtime_ms: int
     stats: str
 
-    def to_action(self, is_change: bool = True) -> log.Action:
+    def to_action(self, is_change: bool = True) -> Action:
         """Return the entry that adds the file to the table.
 
         `is_change` is false where its rows were in the table before, in other files.
@@ -228,6 +229,14 @@ class Table:
             path for path, low, high in rows if any(low <= i <= high for i in ids)
         )
 
+    def id_ranges(self, paths: Collection[str]) -> list[tuple[str, str]]:
+        """Return the first and last input that active files may have rows of."""
+        files = self._active()
+        if "min.input" not in files.column_names:
+            return []
+        rows = zip(*(files[name].to_pylist() for name in _ID_RANGE), strict=True)
+        return [(low, high) for path, low, high in rows if path in paths]
+
     def commit(
         self,
         added: Sequence[DataFile],
@@ -268,7 +277,7 @@ class Table:
         if version % CHECKPOINT_ENTRIES == 0:
             self.place.checkpoint(self._delta)
 
-    def _metadata_action(self, before: Mapping[Change, datetime]) -> log.Action:
+    def _metadata_action(self, before: Mapping[Change, datetime]) -> Action:
         """Return the entry that says before which day rows were changed, and how."""
         metadata = self._delta.metadata()
         configuration = dict(metadata.configuration)
@@ -289,7 +298,7 @@ class Table:
         }
         return {"metaData": changed}
 
-    def _remove_action(self, path: str, is_change: bool) -> log.Action:
+    def _remove_action(self, path: str, is_change: bool) -> Action:
         remove = {
             "path": path,
             "deletionTimestamp": time.time_ns() // 1_000_000,
@@ -308,24 +317,24 @@ class Table:
         with self.place.errors():
             self._names = None  # files that were replaced have grown older
             orphans = [name for name in self.unnamed() if is_ours(name)]
-            self.place.remove_orphans(orphans, self._named)
+            self.place.remove_orphans(orphans, self.named)
 
     def unnamed(self) -> list[str]:
         """Return what lies beside the files that commits name."""
-        named = self._named()
+        named = self.named()
         found = self.place.found([self.directory(kind) for kind in KINDS])
         return [name for name in found if name not in named]
 
     def discard(self, files: Iterable[DataFile]) -> None:
         """Remove files that were not committed, unless a twin did that, or may yet."""
         with self.place.errors():
-            self.place.discard([file.path for file in files], self._named)
+            self.place.discard([file.path for file in files], self.named)
 
     def directory(self, kind: str) -> str:
         """Return where the files of one kind lie."""
         return f"{PARTITION}={kind}"
 
-    def _named(self) -> set[str]:
+    def named(self) -> set[str]:
         """Return the files that commits name, those replaced lately included."""
         self.refresh()
         if self._names is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from fastflow.errors import StoreError
@@ -266,8 +267,9 @@ class Table:
         version = self.version + 1
         actions = [self._remove_action(path, is_change) for path in removed]
         actions += [file.to_action(is_change) for file in added]
-        if before:
-            actions.append(self._metadata_action(before))
+        lacking = self._lacking_fields() if added else []
+        if before or lacking:
+            actions.append(self._metadata_action(before or {}, lacking))
         try:
             self.place.commit(self._delta, operation, actions)
         except FileExistsError as error:
@@ -277,8 +279,28 @@ class Table:
         if version % CHECKPOINT_ENTRIES == 0:
             self.place.checkpoint(self._delta)
 
-    def _metadata_action(self, before: Mapping[Change, datetime]) -> Action:
-        """Return the entry that says before which day rows were changed, and how."""
+    def _lacking_fields(self) -> list[dict[str, Any]]:
+        """Return the columns of new files that the table's schema does not have yet.
+
+        An older fastflow made it; other readers of Delta Lake would not show them.
+        """
+        known = {field.name for field in self._delta.schema().fields}
+        return [field for field in _FIELDS if field["name"] not in known]
+
+    def _metadata_action(
+        self, before: Mapping[Change, datetime], lacking: Sequence[Mapping[str, Any]]
+    ) -> Action:
+        """Return the entry that changes what the table says of itself.
+
+        Parameters
+        ----------
+        before : mapping
+            Before which day rows were changed, and how.
+        lacking : sequence of mappings
+            Columns that the table gains.
+        """
+        schema = json.loads(self._delta.schema().to_json())
+        schema["fields"] += lacking
         metadata = self._delta.metadata()
         configuration = dict(metadata.configuration)
         for name, day in before.items():
@@ -288,10 +310,12 @@ class Table:
         if "daily" in before:
             settings = replace(self.settings, schema_version=SCHEMA_VERSION)
             configuration[_SETTINGS_KEY] = settings.to_json()
+        named = {"name": metadata.name, "description": metadata.description}
         changed = {
             "id": metadata.id,
+            **{key: text for key, text in named.items() if text is not None},
             "format": {"provider": "parquet", "options": {}},
-            "schemaString": self._delta.schema().to_json(),
+            "schemaString": json.dumps(schema),
             "partitionColumns": metadata.partition_columns,
             "configuration": configuration,
             "createdTime": metadata.created_time,
@@ -389,6 +413,12 @@ def union_schema() -> pa.Schema:
         for field in schema:
             columns.setdefault(field.name, field.with_nullable(True))
     return pa.schema(list(columns.values()))
+
+
+#: The columns as the Delta log has them.
+_FIELDS: list[dict[str, Any]] = json.loads(Schema.from_arrow(union_schema()).to_json())[
+    "fields"
+]
 
 
 def _one_line(error: Exception) -> str:

@@ -186,6 +186,7 @@ def test_checkpoints_change_nothing(url: str, monkeypatch) -> None:
     store = Store(url, create=True)
     for n in range(5):
         store.publish([some_input(n)])
+        store.checkpoint()
     assert [name for name in objects(url) if name.endswith("4.checkpoint.parquet")]
     assert ids(Store(url)) == [f"input-{n:03}" for n in range(5)]
     assert Store(url).publish([some_input(1), some_input(9)]) == ["input-009"]

@@ -32,6 +32,7 @@ def publish(root: Path) -> Store:
     store = Store(root, create=True)
     for batch in batches():
         store.publish(batch)
+        store.checkpoint()
     return store
 
 

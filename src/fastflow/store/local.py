@@ -110,6 +110,10 @@ class Local:
                 raise error.__cause__ from None
             raise
 
+    def newest_checkpoint(self) -> int:
+        """List the log."""
+        return log.newest_checkpoint(self.root)
+
     def checkpoint(self, delta: DeltaTable) -> None:
         """Write a durable one."""
         log.write_checkpoint(self.root, delta.version())

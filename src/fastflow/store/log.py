@@ -228,7 +228,7 @@ def read_entry(root: Path, version: int) -> list[dict[str, Any]]:
 def write_checkpoint(root: Path, version: int) -> None:
     """Write what all entries up to one add up to, so that fewer are read to open it.
 
-    No commit depends on it: where it cannot be written, the next one is.
+    No commit depends on it: where it cannot be written, a later one is.
     """
     with suppress(OSError, DeltaError), scratch_directory(root) as scratch:
         (scratch / LOG).mkdir()
@@ -244,8 +244,10 @@ def write_checkpoint(root: Path, version: int) -> None:
         hashed = scratch / _hash_path(made).name
         hashed.write_text(hash_of(made))
         sync(hashed)
+        # Who gives the hash its name writes this checkpoint, and nobody else: two that
+        # say the same may differ in their bytes.
         for path in (hashed, made):
-            path.replace(root / LOG / path.name)
+            os.link(path, root / LOG / path.name)
         sync(root / LOG)
 
 

@@ -8,6 +8,7 @@ else commits it, or removes it before a day has passed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -228,6 +229,15 @@ class Objects:
                 f"{failure}. Whether this was committed is not known; the same command "
                 "again finds it out, and does what is missing"
             ) from None
+
+    def newest_checkpoint(self) -> int:
+        """Read what deltalake notes of it."""
+        with self.errors():
+            try:
+                noted = obstore.get(self._store, f"{LOG}/_last_checkpoint").bytes()
+            except FileNotFoundError:
+                return -1
+            return int(json.loads(bytes(noted))["version"])
 
     def checkpoint(self, delta: DeltaTable) -> None:
         """Let deltalake write it: it is one object."""

@@ -97,6 +97,15 @@ class Place(Protocol):
             It could not be committed, or whether it was is not known.
         """
 
+    def newest_checkpoint(self) -> int:
+        """Return the version of the newest checkpoint; -1: there is none.
+
+        Raises
+        ------
+        StoreError
+            It cannot be found out.
+        """
+
     def checkpoint(self, delta: DeltaTable) -> None:
         """Write what all entries add up to, if that can be done; no commit needs it."""
 

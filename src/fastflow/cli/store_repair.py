@@ -52,6 +52,7 @@ def command(store_url: str, as_json: bool) -> None:
                     change: f"{day:%Y-%m-%d}" for change, day in done.expired.items()
                 },
                 "missing": done.missing,
+                "unlisted": done.unlisted,
                 "reopened": [
                     {"id": one, "path": path} for one, path in done.reopened.items()
                 ],
@@ -64,12 +65,17 @@ def command(store_url: str, as_json: bool) -> None:
         click.echo(f"{path}: restored, nothing of it is lost")
     for name in done.missing:
         click.echo(f"{name}: was missing")
+    for name in done.unlisted:
+        echo_error(
+            f"{name}: which captures it recorded is not known; reduce all that may be "
+            "in it again: one that is in the store stays a duplicate"
+        )
     for path in done.lost:
         echo_error(f"{path}: this entry is lost; {_remedy(done.expired)}")
     if done.reopened:
         rows = [[path or "not known", one] for one, path in done.reopened.items()]
         print_table(["reduce again", "input"], rows)
-    else:
+    elif not done.unlisted:
         click.echo("every input is in the store")
 
 

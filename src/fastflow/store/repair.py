@@ -7,22 +7,21 @@ ends, the next one tells of all that are not in the store yet.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from fastflow.errors import StoreError
-from fastflow.schema import INPUTS
 from fastflow.store import log
 from fastflow.store.draft import Draft
 from fastflow.store.ledger import Ledger
 from fastflow.store.local import Local
-from fastflow.store.parquet import conformed, reading
+from fastflow.store.parquet import reading
 from fastflow.store.place import content_hash
 from fastflow.store.rewrite import record_once, take_out
 from fastflow.store.table import CHANGES, KINDS, Change, ConflictError, Table
-from fastflow.store.verify import Verdict, is_as_written, verify
+from fastflow.store.verify import Verdict, verify
 
 #: What was superseded by an input that is opened again is found in the next round.
 _MAX_ROUNDS = 100
@@ -47,6 +46,8 @@ class Repair:
     reopened : dict
         The inputs that are no longer in the store, and the paths of their captures;
         None where the record itself was damaged.
+    unlisted : list of str
+        Files that recorded inputs, of which none can be told any more.
     expired : dict
         Where an entry is lost: the days that the table is said to have expired before
         (see `Table.before`). To let them expire once more changes nothing, or puts
@@ -58,6 +59,7 @@ class Repair:
     lost: list[Path] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     reopened: dict[str, str | None] = field(default_factory=dict)
+    unlisted: list[str] = field(default_factory=list)
     expired: dict[Change, datetime] = field(default_factory=dict)
 
 
@@ -142,6 +144,8 @@ def _take_out(
         if not draft.removed:
             return
         _note(place, wrong)
+        bad = [*verdict.damaged, *verdict.missing]
+        unlisted = _note_recorded(place, table, bad)
         try:
             draft.commit("REPAIR")
         except ConflictError:
@@ -150,6 +154,7 @@ def _take_out(
         for name in verdict.damaged:
             done.aside.append(place.set_aside(place.root / name))
     done.missing += verdict.missing
+    done.unlisted += unlisted
 
 
 def _keep_rest(place: Local, done: Repair) -> None:
@@ -162,18 +167,30 @@ def _keep_rest(place: Local, done: Repair) -> None:
         if (day := table.before(change)) is not None:
             done.expired[change] = day
     unnamed = [name for name in table.unnamed() if content_hash(name) is not None]
-    inputs = table.directory("inputs")
-    for name in unnamed:
-        if name.startswith(f"{inputs}/") and is_as_written(place, name):
-            _note(place, _taken_in(place.root / name))
+    done.unlisted += _note_recorded(place, table, unnamed)
     with place.errors():
         done.aside += place.set_orphans_aside(unnamed, table.named)
 
 
+def _note_recorded(place: Local, table: Table, names: Iterable[str]) -> list[str]:
+    """Note the inputs that files record; return those files that cannot be read."""
+    unreadable = []
+    for name in names:
+        if name.startswith(f"{table.directory('inputs')}/"):
+            try:
+                _note(place, _taken_in(place.root / name))
+            except StoreError:
+                unreadable.append(name)
+    return unreadable
+
+
 def _taken_in(path: Path) -> dict[str, str | None]:
-    """Return the inputs that a file of `inputs` records, and their paths."""
+    """Return the inputs that a file of `inputs` records, and their paths.
+
+    Of a damaged one most columns are whole: pages have checksums.
+    """
     with reading(path) as file:
-        rows = conformed(file.read(), INPUTS).select(["input", "path", "status"])
+        rows = file.read(["input", "path", "status"])
     return {
         row["input"]: row["path"]
         for row in rows.to_pylist()

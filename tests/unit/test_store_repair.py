@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -28,7 +29,7 @@ def capture(number: int, n_hours: int = 12, **named: str) -> Reduced:
             "hour": at((number + 6 * n) % 72),
             "src": f"192.0.2.{n % 5}",
             "dst_port": 20 + n % 3,
-            "packets": number + n,
+            "packets": number + n_hours - n,
         }
         for n in range(n_hours)
     ]
@@ -251,3 +252,55 @@ def test_what_may_have_come_back_is_told(life: Life, tmp_path: Path) -> None:
         "expired": FIRST,
         "daily": SECOND,
     }
+
+
+# --- where hours have expired, sums alone do not tell ---------------------------------
+
+
+@pytest.fixture
+def expired(tmp_path: Path) -> Path:
+    """A store in which two captures have a third of their hours left."""
+    store = Store(tmp_path / "s", create=True)
+    for n in (1, 2):
+        store.publish([capture(n)])
+    store.expire(SECOND)
+    return tmp_path / "s"
+
+
+def told(root: Path) -> str:
+    out = root.parent / "told.csv"
+    Store(root).expire(SECOND)
+    Store(root).export_canonical(out)
+    return out.read_text()
+
+
+def test_rows_that_are_there_twice_are_seen(expired: Path) -> None:
+    store = Store(expired)
+    first = store._table.version + 1
+    store.compact()
+    joined = range(first, store._table.version + 1)
+    store.publish([capture(3)])
+    store.compact()
+    expected = told(expired)
+    for version in joined:
+        overwrite(log.entry_path(expired, version))
+    done = Store.repair(expired)
+    assert len(done.lost) == len(joined) == len(table.KINDS)
+    assert {"input-001", "input-002"} <= done.reopened.keys()
+    republish(Store(expired), {*done.reopened})
+    assert told(expired) == expected
+
+
+def test_rows_that_all_tables_have_lost_are_missed(expired: Path) -> None:
+    expected = told(expired)
+    for kind in ("counts", "sources"):
+        for name in Store(expired)._table.files(kind):
+            if "input-001" in pq.read_table(expired / name)["input"].to_pylist():
+                (expired / name).unlink()
+    assert Store.verify(expired).wrong == {
+        "input-001": "rows of it may be in damaged files"
+    }
+    done = Store.repair(expired)
+    assert [*done.reopened] == ["input-001"]
+    republish(Store(expired), {*done.reopened})
+    assert told(expired) == expected

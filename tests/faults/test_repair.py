@@ -127,9 +127,13 @@ def problems(server: Server, case: Case, plan: Plan) -> list[str]:
         different = check.difference(check.canonical(view), case.expected)
         found += [different] if different else []
         left = check.leftovers(view)
-        aside = "_aside/"
-        found += [path for path in {*left} - case.files if not path.startswith(aside)]
+        found += [path for path in {*left} - case.files if not is_aside(path)]
     return [f"{plan}: {text}" for text in found]
+
+
+def is_aside(path: str) -> bool:
+    """Return whether a file was set aside for good."""
+    return path.startswith("_aside/") and not path.startswith("_aside/.")
 
 
 def told(servers: Servers, case: Case, plans: list[Plan]) -> list[str]:

@@ -24,7 +24,7 @@ from blake3 import blake3
 from fastflow.errors import StoreError
 
 #: Where damaged parts are kept. Readers of Delta Lake pass over such a name.
-_ASIDE = "_aside"
+ASIDE = "_aside"
 
 #: Files that are locked at a time before they are removed.
 _SWEPT_FILES = 100
@@ -251,13 +251,13 @@ def set_aside(root: Path, path: Path) -> Path:
 def read_aside(root: Path, name: str) -> bytes | None:
     """Return the content of a file that was written there; None: it is not there."""
     with suppress(FileNotFoundError):
-        return (root / _ASIDE / name).read_bytes()
+        return (root / ASIDE / name).read_bytes()
     return None
 
 
 def write_aside(root: Path, name: str, data: bytes) -> None:
     """Write a file there, or another content."""
-    directory = root / _ASIDE
+    directory = root / ASIDE
     make_directory(directory)
     with NewFile(directory) as new:
         with new.writing() as file:
@@ -267,7 +267,7 @@ def write_aside(root: Path, name: str, data: bytes) -> None:
 
 def keep_aside(root: Path, path: Path) -> Path:
     """Give a damaged file a second name, where no reader looks."""
-    directory = root / _ASIDE
+    directory = root / ASIDE
     make_directory(directory)
     aside, n = directory / path.name, 1
     while not _is_linked(path, aside):

@@ -153,7 +153,8 @@ class Local:
     def found(self, directories: Iterable[str]) -> list[str]:
         """List the directories."""
         data = [path for name in directories for path in (self.root / name).glob("*")]
-        hidden = [*self.root.glob(".*.tmp"), *(self.root / log.LOG).glob(".*.tmp")]
+        others = (self.root, self.root / log.LOG, self.root / durable.ASIDE)
+        hidden = [path for one in others for path in one.glob(".*.tmp")]
         return [self._name(path) for path in data + hidden]
 
     def _name(self, path: Path) -> str:

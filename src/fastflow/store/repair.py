@@ -174,13 +174,15 @@ def _keep_rest(place: Local, done: Repair) -> None:
 
 def _note_recorded(place: Local, table: Table, names: Iterable[str]) -> list[str]:
     """Note the inputs that files record; return those files that cannot be read."""
+    found: dict[str, str | None] = {}
     unreadable = []
-    for name in names:
+    for name in sorted(names):
         if name.startswith(f"{table.directory('inputs')}/"):
             try:
-                _note(place, _taken_in(place.root / name))
+                found |= _taken_in(place.root / name)
             except StoreError:
                 unreadable.append(name)
+    _note(place, found)
     return unreadable
 
 

@@ -148,7 +148,7 @@ def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -
     """Compare the rows of each input with what was counted of it."""
     expected = _live_inputs(good.get("inputs", []), table.before("expired"), verdict)
     verdict.inputs = len(expected)
-    vague = {one for one, n_packets in expected.items() if len(n_packets) > 1}
+    vague = {one: n[-1] for one, n in expected.items() if len(n) > 1}
     for kind in ("counts", "sources") if table.settings.sources else ("counts",):
         found = _packets_by_input(kind, good.get(kind, []))
         for input_id in expected.keys() | found.keys():
@@ -166,7 +166,8 @@ def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -
     if vague:
         for input_id in _with_double_rows(good.get("counts", []), vague):
             verdict.wrong[input_id] = "rows of counts that are there twice"
-        for input_id in _may_be_hit(table, vague, verdict):
+        fewer = {one for one, counted in vague.items() if counted not in expected[one]}
+        for input_id in _may_be_hit(table, fewer, verdict):
             verdict.wrong.setdefault(input_id, "rows of it may be in damaged files")
     verdict.repeated -= verdict.wrong.keys()
     verdict.wrong |= dict.fromkeys(verdict.repeated, "recorded more than once")
@@ -191,8 +192,8 @@ def _with_double_rows(paths: list[Path], input_ids: Collection[str]) -> list[str
     query.show({"counts": paths})
     cell = ", ".join(COUNTS.names[: COUNTS.names.index("packets")])
     table = query.run(
-        "select distinct input from (select input from counts "
-        f"where list_contains(?, input) group by {cell}, input having count(*) > 1)",
+        "select distinct input from (select input from counts where input in "
+        f"(select unnest(?)) group by {cell}, input having count(*) > 1)",
         [sorted(input_ids)],
     )
     return [str(one) for one in table["input"].to_pylist()]

@@ -425,3 +425,4 @@ class _Committer:
                 record.status = "duplicate"
             reduced.close()
         self._batch, self._n_cells = [], 0
+        self._store.checkpoint()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import builders as b
 from command import fastflow
+from fastflow.store import Store
 
 
 @pytest.fixture
@@ -75,9 +77,55 @@ def test_a_damaged_log_is_told_by_every_command(store: Path) -> None:
         assert "is damaged (its checksum is wrong)" in ran.err
         assert "fastflow store repair" in ran.err
     assert fastflow("store", "verify", "--store", store).code == 1
-    done = fastflow("store", "repair", "--store", store, "--json").json
-    assert [Path(path).name for path in done["aside"]] == [entry.name]
+    expected = "; it says the same twice, and is restored from that"
+    assert expected in fastflow("store", "verify", "--store", store).err
+    done = fastflow("store", "repair", "--store", store)
+    assert f"{entry}: restored, nothing of it is lost" in done.out.decode()
+    assert "every input is in the store" in done.out.decode()
     assert fastflow("store", "verify", "--store", store).code == 0
+
+
+@pytest.mark.parametrize("days", [(), ("expired", "daily")])
+def test_a_lost_entry_is_told_with_what_to_do(
+    store: Path, tmp_path: Path, days: tuple[str, ...]
+) -> None:
+    before = canonical(store)
+    for change in days:
+        note(store, change)
+    entry = store / "_delta_log" / f"{1:020}.json"
+    entry.write_bytes(b"\n{}\n")
+    ran = fastflow("store", "verify", "--store", store)
+    assert (ran.code, "what it said is lost" in ran.err) == (1, True)
+    done = fastflow("store", "repair", "--store", store)
+    assert done.code == 0
+    assert f"{entry}: this entry is lost; reduce again what is listed" in done.err
+    if days:
+        assert "`fastflow store expire --before 2000-01-01`" in done.err
+        assert "`fastflow store expire --before 2000-01-01 --keep daily`" in done.err
+    else:
+        assert "run `fastflow store expire` as before" in done.err
+    assert str(tmp_path / "0.pcap") in done.out.decode()
+    again = fastflow("store", "repair", "--store", store, "--json").json
+    assert [one["path"] for one in again["reopened"]] == [str(tmp_path / "0.pcap")]
+    assert (again["lost"], again["aside"]) == ([], [])
+    reduce(store, tmp_path / "0.pcap")
+    assert canonical(store) == before
+    again = fastflow("store", "repair", "--store", store, "--json").json
+    assert again["reopened"] == []
+
+
+def note(store: Path, change: str) -> None:
+    """Let the table say that hours have expired, though there were none."""
+    table = Store(store)._table
+    table.commit([], before={change: datetime(2000, 1, 1, tzinfo=UTC)})
+
+
+def test_a_record_that_is_gone_is_told(store: Path) -> None:
+    for path in store.glob("table=*/*.parquet"):
+        path.unlink()
+    done = fastflow("store", "repair", "--store", store)
+    assert "which captures it recorded is not known; reduce all" in done.err
+    assert "every input is in the store" not in done.out.decode()
 
 
 def test_where_no_store_is(tmp_path: Path) -> None:

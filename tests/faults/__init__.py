@@ -17,6 +17,8 @@ door, and judgement looks at the Delta log and the Parquet files.
     test_shim.py        the shim sees all that is written; the simulator is right
     test_kill.py        kill -9 before, within and after each call; at any moment
     test_io_errors.py   ENOSPC, EIO, EROFS, EINTR, short writes, failed fsync, full disk
+    test_maintenance.py kill -9 and a full disk while a store is compacted, or expires
+    test_repair.py      the same while it is repaired; damaged and lost log entries
     test_power.py       power loss after each call, what was not synced gone or torn
 
 FASTFLOW_KILLS=1000 raises the number of kills at random moments (100).

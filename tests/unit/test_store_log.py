@@ -112,6 +112,7 @@ def test_a_checkpoint_changes_nothing(root: Path, monkeypatch) -> None:
     store = Store(root)
     for n in range(3, 12):
         store.publish([some_input(n)])
+        store.checkpoint()
     assert log.newest_checkpoint(root) == 12
     assert [path.suffix for path in root.rglob(".*")] == [".blake3"] * 3
     assert log.faulty_checkpoints(root) == []
@@ -119,6 +120,43 @@ def test_a_checkpoint_changes_nothing(root: Path, monkeypatch) -> None:
         entry(root, version).unlink()
     assert committed(root) == [f"input-{n:03}" for n in range(12)]
     assert Store(root).publish([some_input(5)]) == []
+
+
+def test_another_run_makes_up_for_a_checkpoint(root: Path, monkeypatch) -> None:
+    monkeypatch.setattr(table, "CHECKPOINT_ENTRIES", 2)
+    Store(root).publish([some_input(3)])
+    assert log.newest_checkpoint(root) == -1
+    first, second = Store(root), Store(root)
+    first.recover()
+    assert log.newest_checkpoint(root) == 4
+    # Two at once: one of them writes it.
+    monkeypatch.setattr(second._table.place, "newest_checkpoint", lambda: -1)
+    second.recover()
+    assert log.faulty_checkpoints(root) == []
+    assert committed(root) == [f"input-{n:03}" for n in range(4)]
+
+
+def test_a_checkpoint_that_a_dead_run_began_is_none(root: Path, monkeypatch) -> None:
+    monkeypatch.setattr(table, "CHECKPOINT_ENTRIES", 2)
+    link, n_links = os.link, 0
+
+    def fails(source: Path, to: Path) -> None:
+        nonlocal n_links
+        n_links += to.parent == root / "_delta_log"
+        if n_links == 2:
+            raise OSError("the hash is there, the checkpoint is not")
+        link(source, to)
+
+    monkeypatch.setattr(os, "link", fails)
+    Store(root).recover()
+    assert log.newest_checkpoint(root) == -1
+    monkeypatch.setattr(os, "link", link)
+    assert Store.verify(root).is_good
+    store = Store(root)
+    store.publish([some_input(4)])
+    store.recover()
+    assert log.newest_checkpoint(root) == 4
+    assert Store.verify(root).is_good
 
 
 # --- what dead runs leave -------------------------------------------------------------

@@ -32,8 +32,9 @@ from fastflow.store import objects as objects_module
 from fastflow.store import store as store_module
 from fastflow.store import table as table_module
 from fastflow.store.objects import Objects
+from fastflow.store.table import union_schema
 from fastflow.store.verify import verify
-from reduced import growing_input, publish_all, some_input
+from reduced import EPOCH, growing_input, publish_all, some_input
 
 SYN = b.ethernet(b.ipv4(b.tcp(dst_port=445, options=b.mss(1460))))
 TELNET = b.ethernet(b.ipv4(b.tcp(dst_port=23, options=b.mss(1460))))
@@ -185,9 +186,43 @@ def test_checkpoints_change_nothing(url: str, monkeypatch) -> None:
     store = Store(url, create=True)
     for n in range(5):
         store.publish([some_input(n)])
+        store.checkpoint()
     assert [name for name in objects(url) if name.endswith("4.checkpoint.parquet")]
     assert ids(Store(url)) == [f"input-{n:03}" for n in range(5)]
     assert Store(url).publish([some_input(1), some_input(9)]) == ["input-009"]
+
+
+def test_hours_expire(url: str, tmp_path: Path) -> None:
+    for where in (url, tmp_path / "s"):
+        store = Store(where, create=True)
+        store.publish([some_input(1), some_input(2)])
+        store.expire(EPOCH + timedelta(days=1), daily=True)
+        store.export_canonical(tmp_path / f"{len(str(where))}.csv")
+        assert store._table.before("daily") == EPOCH + timedelta(days=1)
+        assert verify(store._table.place).is_good
+    one, other = (path.read_text() for path in tmp_path.glob("*.csv"))
+    assert one == other
+
+
+def test_an_older_store_gains_columns(url: str, monkeypatch) -> None:
+    fields = table_module._FIELDS
+    with monkeypatch.context() as older:
+        older.setattr(table_module, "union_schema", _without_head)
+        Store(url, create=True).publish([some_input(1)])
+    options = {"allow_http": "true"}
+    Store(url).publish([some_input(2, head="its beginning")])
+    delta = DeltaTable(url, storage_options=options)
+    assert [field.name for field in delta.schema().fields][-1] == "head"
+    assert len(delta.schema().fields) == len(fields)
+    rows = delta.to_pyarrow_table(
+        filters=[("table", "=", "inputs")], columns=["input", "head"]
+    )
+    assert "its beginning" in rows["head"].to_pylist()
+
+
+def _without_head() -> pa.Schema:
+    schema = union_schema()
+    return schema.remove(schema.get_field_index("head"))
 
 
 # --- several writers ------------------------------------------------------------------

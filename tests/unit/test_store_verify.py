@@ -32,6 +32,7 @@ def publish(root: Path) -> Store:
     store = Store(root, create=True)
     for batch in batches():
         store.publish(batch)
+        store.checkpoint()
     return store
 
 
@@ -193,6 +194,29 @@ def test_a_lost_record_takes_its_rows_along(root: Path) -> None:
     assert done.reopened[some_input(6).record.input] is None
     left = Store(root).sql("select distinct input from counts")["input"].to_pylist()
     assert some_input(6).record.input not in left
+
+
+def test_what_a_damaged_record_says_is_listed(root: Path) -> None:
+    """All files of a commit are damaged, and of one that records inputs one column."""
+    (inputs,) = [p for p in active(root, ["inputs"]) if "input-006" in ids(p)]
+    for path in [p for k in ("counts", "sources") for p in active(root, [k])]:
+        if "input-006" in ids(path):
+            path.unlink()
+    column = pq.ParquetFile(inputs).metadata.row_group(0).column(21)
+    assert column.path_in_schema == "country_date"
+    flip(inputs, 8 * (column.data_page_offset + column.total_compressed_size - 1))
+    done = Store.repair(root)
+    assert done.reopened["input-006"] == some_input(6).record.path
+    assert done.unlisted == []
+
+
+def test_a_record_of_which_nothing_can_be_told(root: Path, tmp_path: Path) -> None:
+    expected = canonical(root, tmp_path)
+    (inputs,) = [p for p in active(root, ["inputs"]) if "input-006" in ids(p)]
+    inputs.unlink()
+    assert Store.repair(root).unlisted == [str(inputs.relative_to(root))]
+    publish(root)
+    assert canonical(root, tmp_path) == expected
 
 
 def ids(path: Path) -> set[str]:

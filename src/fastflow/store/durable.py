@@ -24,7 +24,7 @@ from blake3 import blake3
 from fastflow.errors import StoreError
 
 #: Where damaged parts are kept. Readers of Delta Lake pass over such a name.
-_ASIDE = "_aside"
+ASIDE = "_aside"
 
 #: Files that are locked at a time before they are removed.
 _SWEPT_FILES = 100
@@ -101,6 +101,13 @@ class NewFile:
         self.path = named
         sync(named.parent)
 
+    def replace(self, name: str) -> None:
+        """Give it the name of another file, which has lost that then."""
+        named = self.path.with_name(name)
+        self.path.replace(named)
+        self.path = named
+        sync(named.parent)
+
     def show(self, name: str) -> str:
         """Give it a name that its content has earned; return which it has now.
 
@@ -168,7 +175,9 @@ def scratch_directory(parent: Path) -> Iterator[Path]:
 
 
 def remove_orphans(
-    paths: Iterable[Path], are_named: Callable[[], set[Path]] = set
+    paths: Iterable[Path],
+    are_named: Callable[[], set[Path]] = set,
+    remove: Callable[[Path], object] | None = None,
 ) -> list[Path]:
     """Remove files that nobody holds and no commit names; return which.
 
@@ -176,6 +185,8 @@ def remove_orphans(
     ----------
     are_named : callable
         What commits name. Asked once the files are locked: nobody can commit them then.
+    remove : callable or None
+        What to do with each; None: delete it.
     """
     removed: list[Path] = []
     remaining = list(paths)
@@ -184,7 +195,7 @@ def remove_orphans(
         with ExitStack() as held:
             orphans = _hold_alone(some, held)
             for path in orphans - are_named():
-                _remove(path)
+                (remove or _remove)(path)
                 removed.append(path)
     return removed
 
@@ -231,16 +242,48 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def set_aside(root: Path, path: Path) -> Path:
     """Move a damaged file where no reader takes it for a part of the store; keep it."""
-    directory = root / _ASIDE
-    make_directory(directory)
-    aside, n = directory / path.name, 1
-    while aside.exists():
-        n += 1
-        aside = directory / f"{path.name}-{n}"
-    path.rename(aside)
-    sync(directory)
+    aside = keep_aside(root, path)
+    path.unlink()
     sync(path.parent)
     return aside
+
+
+def read_aside(root: Path, name: str) -> bytes | None:
+    """Return the content of a file that was written there; None: it is not there."""
+    with suppress(FileNotFoundError):
+        return (root / ASIDE / name).read_bytes()
+    return None
+
+
+def write_aside(root: Path, name: str, data: bytes) -> None:
+    """Write a file there, or another content."""
+    directory = root / ASIDE
+    make_directory(directory)
+    with NewFile(directory) as new:
+        with new.writing() as file:
+            file.write(data)
+        new.replace(name)
+
+
+def keep_aside(root: Path, path: Path) -> Path:
+    """Give a damaged file a second name, where no reader looks."""
+    directory = root / ASIDE
+    make_directory(directory)
+    aside, n = directory / path.name, 1
+    while not _is_linked(path, aside):
+        n += 1
+        aside = directory / f"{path.name}-{n}"
+    sync(directory)
+    return aside
+
+
+def _is_linked(path: Path, name: Path) -> bool:
+    """Give a file a name; return whether it has it now. Who died may have done that."""
+    try:
+        os.link(path, name)
+    except FileExistsError:
+        return name.samefile(path)
+    return True
 
 
 def hash_of(path: Path) -> str:

@@ -13,6 +13,7 @@ from deltalake.exceptions import DeltaError
 from fastflow.errors import StoreError
 from fastflow.store import durable, log
 from fastflow.store.durable import NewFile, make_directory, os_errors, sync, sync_path
+from fastflow.store.entry import Action
 from fastflow.store.place import MakeTable
 
 
@@ -98,7 +99,7 @@ class Local:
         sync(self.root / log.LOG)
 
     def commit(
-        self, delta: DeltaTable, operation: str, actions: Sequence[log.Action]
+        self, delta: DeltaTable, operation: str, actions: Sequence[Action]
     ) -> None:
         """Write the entry that follows."""
         try:
@@ -109,6 +110,10 @@ class Local:
                 raise error.__cause__ from None
             raise
 
+    def newest_checkpoint(self) -> int:
+        """List the log."""
+        return log.newest_checkpoint(self.root)
+
     def checkpoint(self, delta: DeltaTable) -> None:
         """Write a durable one."""
         log.write_checkpoint(self.root, delta.version())
@@ -116,12 +121,21 @@ class Local:
     def log_faults(self) -> dict[str, str]:
         """Read all of the log."""
         faults = {
-            log.entry_path(self.root, version): fault.text
-            for version, fault in log.faults(self.root).items()
+            log.entry_path(self.root, number): f"{fault.text}; {self._outlook(number)}"
+            for number, fault in log.faults(self.root).items()
         }
-        for path in log.faulty_checkpoints(self.root):
-            faults[path] = "not as it was written"
+        for version in log.lost(self.root):
+            path = log.entry_path(self.root, version)
+            faults[path] = "lost, and the repair of the store did not come to its end"
+        for number in log.faulty_checkpoints(self.root):
+            faults[log.checkpoint_path(self.root, number)] = "not as it was written"
         return {self._name(path): text for path, text in faults.items()}
+
+    def _outlook(self, version: int) -> str:
+        """Return what a repair will make of a damaged entry."""
+        if log.restored(self.root, version) is not None:
+            return "it says the same twice, and is restored from that"
+        return "what it said is lost"
 
     def new_file(self, directory: str) -> NewFile:
         """Make it under a hidden name, locked."""
@@ -139,7 +153,8 @@ class Local:
     def found(self, directories: Iterable[str]) -> list[str]:
         """List the directories."""
         data = [path for name in directories for path in (self.root / name).glob("*")]
-        hidden = [*self.root.glob(".*.tmp"), *(self.root / log.LOG).glob(".*.tmp")]
+        others = (self.root, self.root / log.LOG, self.root / durable.ASIDE)
+        hidden = [path for one in others for path in one.glob(".*.tmp")]
         return [self._name(path) for path in data + hidden]
 
     def _name(self, path: Path) -> str:
@@ -159,7 +174,36 @@ class Local:
 
     def discard(self, names: Iterable[str], are_named: Callable[[], set[str]]) -> None:
         """Remove them, unless a twin has committed or locked them."""
+        self._remove(names, are_named, None)
+
+    def set_orphans_aside(
+        self, names: Iterable[str], are_named: Callable[[], set[str]]
+    ) -> list[Path]:
+        """Set files aside that no run holds and no commit names; return where to."""
+        aside: list[Path] = []
+        self._remove(names, are_named, lambda path: aside.append(self.set_aside(path)))
+        return aside
+
+    def set_aside(self, path: Path) -> Path:
+        """Set a file aside; return where it lies now."""
+        return durable.set_aside(self.root, path)
+
+    def read_aside(self, name: str) -> bytes | None:
+        """Return what was written down; None: nothing was."""
+        return durable.read_aside(self.root, name)
+
+    def write_aside(self, name: str, data: bytes) -> None:
+        """Write down what the next repair must know."""
+        durable.write_aside(self.root, name, data)
+
+    def _remove(
+        self,
+        names: Iterable[str],
+        are_named: Callable[[], set[str]],
+        remove: Callable[[Path], object] | None,
+    ) -> None:
         durable.remove_orphans(
             [self.root / name for name in names],
             lambda: {self.root / name for name in are_named()},
+            remove,
         )

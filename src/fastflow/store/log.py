@@ -2,44 +2,39 @@
 
 deltalake shows an entry before it is durable, and reads one that is torn as an empty
 commit. So entries are written here: hidden, flushed, then linked to their number, which
-fails if another process has taken that. The last action is a mark that nothing is
-missing. See the Delta transaction protocol, https://github.com/delta-io/delta.
+fails if another process has taken that.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blake3 import blake3
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from fastflow._version import __version__
+from fastflow.errors import StoreError
+from fastflow.store import entry
 from fastflow.store.durable import (
     NewFile,
     hash_of,
+    keep_aside,
     make_directory,
     scratch_directory,
     set_aside,
     sync,
 )
+from fastflow.store.entry import Action, Fault
 
 LOG = "_delta_log"
-_APP = "fastflow"
-_SUM = "blake3"
-_FILE_ACTIONS = frozenset({"add", "remove", "metaData", "protocol"})
 _ENTRY = re.compile(r"(\d{20})\.json", re.ASCII)
+_MARK = entry.LOST.encode()
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet", re.ASCII)
-
-Action = Mapping[str, Any]
 
 
 def entry_path(root: Path, version: int) -> Path:
@@ -77,42 +72,22 @@ def write_entry(
     OSError
         The entry cannot be written.
     """
-    now_ms = time.time_ns() // 1_000_000
-    info = {
-        "timestamp": now_ms,
-        "operation": operation,
-        "operationParameters": {},
-        "engineInfo": f"{_APP}/{__version__}",
-    }
-    mark = {"appId": _APP, "version": version, "lastUpdated": now_ms}
-    whole = ({"commitInfo": info}, *actions, {"txn": mark})
-    first, rest = json.dumps(whole[0]), "".join(f"{json.dumps(a)}\n" for a in whole[1:])
-    info[_SUM] = _checksum(first, rest)
-    first = json.dumps({"commitInfo": info})
     make_directory(root / LOG)
     sync(root)  # another process may have made a directory there, and not flushed it
     path = entry_path(root, version)
     if path.exists():
         raise FileExistsError(path)
-    with NewFile(path.parent) as new:
-        with new.writing() as file:
-            file.write(f"{first}\n{rest}".encode())
+    with _new_entry(root, entry.encode(version, operation, actions)) as new:
         new.link(path.name)
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with an entry.
-
-    Attributes
-    ----------
-    is_torn : bool
-        Its end is missing, as after a power loss: nobody was told of the commit. If
-        not, something in it has changed since.
-    """
-
-    is_torn: bool
-    text: str
+@contextmanager
+def _new_entry(root: Path, data: bytes) -> Iterator[NewFile]:
+    """Make a durable entry that has no number yet."""
+    with NewFile(root / LOG) as new:
+        with new.writing() as file:
+            file.write(data)
+        yield new
 
 
 def fault_of(root: Path, version: int) -> Fault | None:
@@ -123,53 +98,29 @@ def fault_of(root: Path, version: int) -> Fault | None:
     OSError
         It cannot be read.
     """
-    data = entry_path(root, version).read_bytes()
-    if not data.rstrip(b"\0\n"):
-        return Fault(is_torn=True, text="it is empty")
-    actions = [_parse(line) for line in data.splitlines()]
-    if actions[-1] is None and not data.endswith(b"\n"):
-        return Fault(is_torn=True, text="its end is missing")
-    if None in actions:
-        return Fault(is_torn=False, text=f"line {actions.index(None) + 1} is damaged")
-    return _fault_of_ours([action or {} for action in actions], data)
-
-
-def _fault_of_ours(actions: list[dict[str, Any]], data: bytes) -> Fault | None:
-    """Compare an entry that fastflow wrote with its checksum, and look for its mark."""
-    info = actions[0].pop("commitInfo", {})
-    mark = actions[-1].get("txn", {})
-    if mark.get("appId") != _APP and not _is_ours(info.get("engineInfo")):
-        return None
-    if _FILE_ACTIONS.issuperset(actions[-1]):
-        return Fault(is_torn=True, text="its last lines are missing")
-    expected = info.pop(_SUM, None)
-    rest = data.decode().partition("\n")[2]
-    if expected == _checksum(json.dumps({"commitInfo": info}), rest):
-        return None
-    return Fault(is_torn=False, text="its checksum is wrong")
-
-
-def _is_ours(engine: object) -> bool:
-    return isinstance(engine, str) and engine.startswith(f"{_APP}/")
-
-
-def _checksum(info: str, rest: str) -> str:
-    """Return a hash of an entry, in whose first line it does not stand yet."""
-    return blake3(f"{info}\n{rest}".encode()).hexdigest(length=16)
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        action = json.loads(line)
-    except ValueError:
-        return None
-    return action if isinstance(action, dict) else None
+        return entry.fault_in(entry_path(root, version).read_bytes())
+    except FileNotFoundError:
+        return Fault(is_torn=False, text="it is missing")
 
 
-def faults(root: Path, since: int = 0) -> dict[int, Fault]:
-    """Return what is wrong with entries from a number on."""
-    versions = [version for version in entry_versions(root) if version >= since]
-    found = {version: fault_of(root, version) for version in versions}
+def restored(root: Path, version: int) -> bytes | None:
+    """Return a damaged entry as it was; None: it is lost, or missing."""
+    path = entry_path(root, version)
+    return entry.restored(path.read_bytes()) if path.exists() else None
+
+
+def faults(root: Path, since: int = 0, base: int | None = None) -> dict[int, Fault]:
+    """Return what is wrong with entries from a number on, and which are missing.
+
+    Those up to the checkpoint `base` (None: the newest) are not needed to open the
+    table, and may be missing.
+    """
+    versions = entry_versions(root)
+    base = newest_checkpoint(root) if base is None else base
+    needed = range(base + 1, max(versions, default=-1) + 1)
+    wanted = sorted(v for v in {*versions, *needed} if v >= since)
+    found = {version: fault_of(root, version) for version in wanted}
     return {version: fault for version, fault in found.items() if fault}
 
 
@@ -182,42 +133,102 @@ def set_torn_end_aside(root: Path) -> Path | None:
     return set_aside(root, entry_path(root, versions[-1]))
 
 
-def replace_faulty(root: Path) -> list[Path]:
-    """Set damaged entries and checkpoints aside; return where they lie now.
+def lost(root: Path) -> list[int]:
+    """Return the empty entries in place of lost ones, until `settle_lost`."""
+    paths = {version: entry_path(root, version) for version in entry_versions(root)}
+    return [
+        version
+        for version, path in paths.items()
+        if _MARK in (data := path.read_bytes())
+        and entry.fault_in(data) is None
+        and entry.operation_in(data) == entry.LOST
+    ]
 
-    Empty entries take the place of those that are needed: what they added has to be
-    reduced again.
+
+def settle_lost(root: Path) -> None:
+    """Note that what lost entries have left is in order."""
+    for version in lost(root):
+        with _new_entry(root, entry.encode(version, entry.REPAIR, [])) as new:
+            new.replace(entry_path(root, version).name)
+
+
+@dataclass
+class Mending:
+    """What became of damaged parts of a log.
+
+    Attributes
+    ----------
+    aside : list of pathlib.Path
+        Where they lie now.
+    restored : list of pathlib.Path
+        Entries that are again as they were.
+    """
+
+    aside: list[Path] = field(default_factory=list)
+    restored: list[Path] = field(default_factory=list)
+
+
+def mend(root: Path) -> Mending:
+    """Put the log right, as far as the entries themselves tell how.
+
+    What is damaged is set aside. An entry of which nothing can be told becomes an empty
+    one, if it is needed (`lost`): what it added has to be reduced again. There is never
+    a gap, whenever this ends.
 
     Raises
     ------
-    FileExistsError
-        Another process commits at this moment.
+    StoreError
+        The first entry is lost, which says how the store was made; nothing was changed.
     OSError
-        They cannot be moved.
+        Something cannot be written.
     """
-    aside = []
-    for path in faulty_checkpoints(root):
-        aside.append(set_aside(root, path))
+    done = Mending()
+    damaged = faulty_checkpoints(root)
+    base = max(set(_numbers(root, _CHECKPOINT)) - {*damaged}, default=-1)
+    newest = max(entry_versions(root), default=-1)
+    for version, fault in faults(root, base=base).items():
+        path = entry_path(root, version)
+        if (whole := restored(root, version)) is not None:
+            done.aside += _replace(root, path, whole)
+            done.restored.append(path)
+        elif version <= base or (fault.is_torn and version == newest):
+            done.aside.append(set_aside(root, path))
+        elif version == 0:
+            raise StoreError(
+                f"{path}: this entry of the store's log is lost, and says how the "
+                "store was made; restore it from a copy, or reduce the captures into "
+                "a new store"
+            )
+        else:
+            done.aside += _replace(root, path, entry.encode(version, entry.LOST, []))
+    for number in damaged:
+        path = checkpoint_path(root, number)
+        done.aside.append(set_aside(root, path))
         _hash_path(path).unlink(missing_ok=True)
-    first = newest_checkpoint(root)
-    newest = max(entry_versions(root), default=0)
-    for version, fault in faults(root).items():
-        aside.append(set_aside(root, entry_path(root, version)))
-        if version > first and not (fault.is_torn and version == newest):
-            write_entry(root, version, "REPAIR", [])
-    return aside
+    return done
+
+
+def _replace(root: Path, path: Path, data: bytes) -> list[Path]:
+    """Write an entry in place of a damaged one, if that is there; keep this aside."""
+    with _new_entry(root, data) as new:
+        if path.exists():
+            aside = keep_aside(root, path)
+            new.replace(path.name)
+            return [aside]
+        with suppress(FileExistsError):
+            new.link(path.name)  # or a process that is alive has filled the gap
+        return []
 
 
 def read_entry(root: Path, version: int) -> list[dict[str, Any]]:
     """Return the actions of an entry that is whole."""
-    text = entry_path(root, version).read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    return entry.actions_in(entry_path(root, version).read_bytes())
 
 
 def write_checkpoint(root: Path, version: int) -> None:
     """Write what all entries up to one add up to, so that fewer are read to open it.
 
-    No commit depends on it: where it cannot be written, the next one is.
+    No commit depends on it: where it cannot be written, a later one is.
     """
     with suppress(OSError, DeltaError), scratch_directory(root) as scratch:
         (scratch / LOG).mkdir()
@@ -233,15 +244,17 @@ def write_checkpoint(root: Path, version: int) -> None:
         hashed = scratch / _hash_path(made).name
         hashed.write_text(hash_of(made))
         sync(hashed)
+        # Who gives the hash its name writes this checkpoint, and nobody else: two that
+        # say the same may differ in their bytes.
         for path in (hashed, made):
-            path.replace(root / LOG / path.name)
+            os.link(path, root / LOG / path.name)
         sync(root / LOG)
 
 
-def faulty_checkpoints(root: Path) -> list[Path]:
-    """Return the checkpoints that are not as they were written."""
-    paths = [checkpoint_path(root, number) for number in _numbers(root, _CHECKPOINT)]
-    return [path for path in paths if not _is_as_written(path)]
+def faulty_checkpoints(root: Path) -> list[int]:
+    """Return the numbers of the checkpoints that are not as they were written."""
+    numbers = _numbers(root, _CHECKPOINT)
+    return [n for n in numbers if not _is_as_written(checkpoint_path(root, n))]
 
 
 def _is_as_written(path: Path) -> bool:

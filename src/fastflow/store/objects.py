@@ -21,9 +21,8 @@ from urllib.parse import urlsplit
 
 import obstore
 from blake3 import blake3
-from deltalake import CommitProperties, DeltaTable
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
@@ -31,8 +30,9 @@ from fastflow.caches import cache_directory
 from fastflow.errors import ConfigError, StoreError
 from fastflow.store.cache import Cache
 from fastflow.store.durable import NewFile
-from fastflow.store.log import LOG, Action
-from fastflow.store.place import NO_HOOKS, MakeTable
+from fastflow.store.entry import Action, encode
+from fastflow.store.log import LOG
+from fastflow.store.place import MakeTable
 
 #: How long an object that no commit names may be that of a run that is alive.
 GRACE = timedelta(hours=24)
@@ -49,8 +49,6 @@ _PART_BYTES = 16 << 20
 
 #: Characters that need no escape anywhere on the way of a name.
 _URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=-]+)*/?", re.ASCII)
-
-_TOKEN = "fastflow"
 
 
 def _options() -> dict[str, str]:
@@ -202,47 +200,44 @@ class Objects:
     def commit(
         self, delta: DeltaTable, operation: str, actions: Sequence[Action]
     ) -> None:
-        """Let deltalake write the entry; after an error look whether it is there."""
-        token = secrets.token_hex(8)
+        """Put the entry there, if there is none; after an error look whether it is."""
         self._may_be_named = {one["add"]["path"] for one in actions if "add" in one}
+        version = delta.version() + 1
+        data = encode(version, operation, actions)
         try:
             with self.errors():
-                delta.create_write_transaction(
-                    [_to_delta(action) for action in actions],
-                    "append",
-                    delta.schema(),
-                    commit_properties=CommitProperties(
-                        custom_metadata={_TOKEN: token, "purpose": operation},
-                        max_commit_retries=0,
-                    ),
-                    post_commithook_properties=NO_HOOKS,
-                )
+                name = _entry_name(version)
+                obstore.put(self._store, name, data, mode="create", use_multipart=False)
         except StoreError as error:
-            if self._token_of(delta.version() + 1, error) != token:
+            if self._entry(version, error) != data:
                 self._may_be_named.clear()
-                raise FileExistsError(_entry_name(delta.version() + 1)) from None
+                raise FileExistsError(_entry_name(version)) from None
 
-    def _token_of(self, version: int, failure: StoreError) -> str | None:
-        """Return the token of whoever committed a version; None: it has none.
+    def _entry(self, version: int, failure: StoreError) -> bytes:
+        """Return the entry of a version, after it could not be written.
 
         Raises
         ------
         StoreError
-            There is no such version, or the endpoint has gone.
+            There is none, or the endpoint has gone.
         """
         try:
-            data = obstore.get(self._store, _entry_name(version)).bytes()
+            return bytes(obstore.get(self._store, _entry_name(version)).bytes())
         except (BaseError, OSError):
             # The request may still be on its way: its files have to stay.
             raise StoreError(
                 f"{failure}. Whether this was committed is not known; the same command "
                 "again finds it out, and does what is missing"
             ) from None
-        for line in bytes(data).splitlines():
-            info = json.loads(line).get("commitInfo", {})
-            if _TOKEN in info:
-                return str(info[_TOKEN])
-        return None
+
+    def newest_checkpoint(self) -> int:
+        """Read what deltalake notes of it."""
+        with self.errors():
+            try:
+                noted = obstore.get(self._store, f"{LOG}/_last_checkpoint").bytes()
+            except FileNotFoundError:
+                return -1
+            return int(json.loads(bytes(noted))["version"])
 
     def checkpoint(self, delta: DeltaTable) -> None:
         """Let deltalake write it: it is one object."""
@@ -366,27 +361,6 @@ class _Upload(NewFile):
 
 def _entry_name(version: int) -> str:
     return f"{LOG}/{version:020}.json"
-
-
-def _to_delta(action: Action) -> AddAction | RemoveAction:
-    """Return an action as deltalake takes it."""
-    if "add" in action:
-        add = action["add"]
-        return AddAction(
-            path=add["path"],
-            size=add["size"],
-            partition_values=add["partitionValues"],
-            modification_time=add["modificationTime"],
-            data_change=add["dataChange"],
-            stats=add["stats"],
-        )
-    remove = action["remove"]
-    return RemoveAction(
-        path=remove["path"],
-        data_change=remove["dataChange"],
-        deletion_timestamp=remove["deletionTimestamp"],
-        partition_values=remove["partitionValues"],
-    )
 
 
 #: What an error's text tells, and what to do about it; the first that matches.

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import PostCommitHookProperties
 
 from fastflow.store.durable import NewFile
-from fastflow.store.log import Action
+from fastflow.store.entry import Action
 
 #: Makes an empty Delta table at an address, with options for the storage there.
 MakeTable = Callable[[str, Mapping[str, str]], None]
@@ -95,6 +95,15 @@ class Place(Protocol):
             Another process has committed it; nothing was changed.
         StoreError
             It could not be committed, or whether it was is not known.
+        """
+
+    def newest_checkpoint(self) -> int:
+        """Return the version of the newest checkpoint; -1: there is none.
+
+        Raises
+        ------
+        StoreError
+            It cannot be found out.
         """
 
     def checkpoint(self, delta: DeltaTable) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fastflow.schema import ROW_TABLES
+from fastflow.schema import INPUTS, ROW_TABLES
 from fastflow.store.draft import Draft
 from fastflow.store.durable import os_errors
 from fastflow.store.parquet import conformed, encoded, reading, write_inputs, write_rows
@@ -46,6 +47,22 @@ def take_out(
             draft.removed.append(path)
             if kept := sorted(held.difference(input_ids)):
                 _write_again(draft, kind, local, kept)
+
+
+def record_once(draft: Draft, table: Table, input_ids: Collection[str]) -> None:
+    """Let a commit replace several equal rows of `inputs` by one of each."""
+    holders = table.holders("inputs", input_ids)
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for path in table.place.fetch(holders):
+        with reading(path) as file:
+            for some in _rows_of(file, "inputs", input_ids):
+                rows |= {(row["input"], row["status"]): row for row in some.to_pylist()}
+    take_out(draft, table, input_ids, ["inputs"])
+    new = draft.new_file("inputs")
+    ordered = [rows[key] for key in sorted(rows)]
+    with os_errors(new.path.parent):
+        stats = write_inputs(new, pa.Table.from_pylist(ordered, schema=INPUTS))
+    draft.show("inputs", new, sorted(input_ids), stats)
 
 
 def _inputs_of(path: Path) -> set[str]:

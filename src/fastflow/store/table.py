@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from fastflow.errors import StoreError
 from fastflow.schema import INPUTS, ROW_TABLES
-from fastflow.store import log
+from fastflow.store.entry import Action
 from fastflow.store.place import NO_HOOKS, Place, is_ours
 from fastflow.store.settings import SCHEMA_VERSION, Settings
 
@@ -26,13 +27,14 @@ PARTITION = "table"
 
 #: What became of rows of hours before a day.
 Change = Literal["expired", "daily"]
+CHANGES: tuple[Change, ...] = get_args(Change)
 
 _SETTINGS_KEY = "fastflow.settings"
 _BEFORE_KEYS: dict[Change, str] = {
     "expired": "fastflow.expired_before",
     "daily": "fastflow.daily_before",
 }
-#: Opening a table reads every entry behind its newest checkpoint.
+#: Opening a table reads every entry behind its newest checkpoint: some 20 ms for these.
 CHECKPOINT_ENTRIES = 100
 #: How long a file that was replaced stays, for readers that have begun with it.
 _GRACE_HOURS = 24
@@ -60,7 +62,7 @@ class DataFile:
     mtime_ms: int
     stats: str
 
-    def to_action(self, is_change: bool = True) -> log.Action:
+    def to_action(self, is_change: bool = True) -> Action:
         """Return the entry that adds the file to the table.
 
         `is_change` is false where its rows were in the table before, in other files.
@@ -93,6 +95,7 @@ class Table:
         self._delta = delta
         self._files: pa.Table | None = None
         self._names: set[str] | None = None
+        self._checkpoint = 0
 
     @classmethod
     def open(cls, place: Place) -> Self:
@@ -228,6 +231,14 @@ class Table:
             path for path, low, high in rows if any(low <= i <= high for i in ids)
         )
 
+    def id_ranges(self, paths: Collection[str]) -> list[tuple[str, str]]:
+        """Return the first and last input that active files may have rows of."""
+        files = self._active()
+        if "min.input" not in files.column_names:
+            return []
+        rows = zip(*(files[name].to_pylist() for name in _ID_RANGE), strict=True)
+        return [(low, high) for path, low, high in rows if path in paths]
+
     def commit(
         self,
         added: Sequence[DataFile],
@@ -254,22 +265,52 @@ class Table:
         StoreError
             The log cannot be written.
         """
-        version = self.version + 1
         actions = [self._remove_action(path, is_change) for path in removed]
         actions += [file.to_action(is_change) for file in added]
-        if before:
-            actions.append(self._metadata_action(before))
+        lacking = self._lacking_fields() if added else []
+        if before or lacking:
+            actions.append(self._metadata_action(before or {}, lacking))
         try:
             self.place.commit(self._delta, operation, actions)
         except FileExistsError as error:
             self.refresh()
             raise ConflictError(f"{self.place}: lost a race") from error
         self.refresh()
-        if version % CHECKPOINT_ENTRIES == 0:
-            self.place.checkpoint(self._delta)
 
-    def _metadata_action(self, before: Mapping[Change, datetime]) -> log.Action:
-        """Return the entry that says before which day rows were changed, and how."""
+    def checkpoint(self) -> None:
+        """Write what all commits add up to, if many have come since the last time.
+
+        It takes the longer the more files there are: to be called when nobody waits to
+        hear that something is committed. Any process makes up for another one.
+        """
+        if self.version - self._checkpoint >= CHECKPOINT_ENTRIES:
+            self._checkpoint = max(self.place.newest_checkpoint(), 0)
+        if self.version - self._checkpoint >= CHECKPOINT_ENTRIES:
+            self.place.checkpoint(self._delta)
+            self._checkpoint = self.version  # or it is tried again after as many
+
+    def _lacking_fields(self) -> list[dict[str, Any]]:
+        """Return the columns of new files that the table's schema does not have yet.
+
+        An older fastflow made it; other readers of Delta Lake would not show them.
+        """
+        known = {field.name for field in self._delta.schema().fields}
+        return [field for field in _FIELDS if field["name"] not in known]
+
+    def _metadata_action(
+        self, before: Mapping[Change, datetime], lacking: Sequence[Mapping[str, Any]]
+    ) -> Action:
+        """Return the entry that changes what the table says of itself.
+
+        Parameters
+        ----------
+        before : mapping
+            Before which day rows were changed, and how.
+        lacking : sequence of mappings
+            Columns that the table gains.
+        """
+        schema = json.loads(self._delta.schema().to_json())
+        schema["fields"] += lacking
         metadata = self._delta.metadata()
         configuration = dict(metadata.configuration)
         for name, day in before.items():
@@ -279,17 +320,19 @@ class Table:
         if "daily" in before:
             settings = replace(self.settings, schema_version=SCHEMA_VERSION)
             configuration[_SETTINGS_KEY] = settings.to_json()
+        named = {"name": metadata.name, "description": metadata.description}
         changed = {
             "id": metadata.id,
+            **{key: text for key, text in named.items() if text is not None},
             "format": {"provider": "parquet", "options": {}},
-            "schemaString": self._delta.schema().to_json(),
+            "schemaString": json.dumps(schema),
             "partitionColumns": metadata.partition_columns,
             "configuration": configuration,
             "createdTime": metadata.created_time,
         }
         return {"metaData": changed}
 
-    def _remove_action(self, path: str, is_change: bool) -> log.Action:
+    def _remove_action(self, path: str, is_change: bool) -> Action:
         remove = {
             "path": path,
             "deletionTimestamp": time.time_ns() // 1_000_000,
@@ -308,24 +351,24 @@ class Table:
         with self.place.errors():
             self._names = None  # files that were replaced have grown older
             orphans = [name for name in self.unnamed() if is_ours(name)]
-            self.place.remove_orphans(orphans, self._named)
+            self.place.remove_orphans(orphans, self.named)
 
     def unnamed(self) -> list[str]:
         """Return what lies beside the files that commits name."""
-        named = self._named()
+        named = self.named()
         found = self.place.found([self.directory(kind) for kind in KINDS])
         return [name for name in found if name not in named]
 
     def discard(self, files: Iterable[DataFile]) -> None:
         """Remove files that were not committed, unless a twin did that, or may yet."""
         with self.place.errors():
-            self.place.discard([file.path for file in files], self._named)
+            self.place.discard([file.path for file in files], self.named)
 
     def directory(self, kind: str) -> str:
         """Return where the files of one kind lie."""
         return f"{PARTITION}={kind}"
 
-    def _named(self) -> set[str]:
+    def named(self) -> set[str]:
         """Return the files that commits name, those replaced lately included."""
         self.refresh()
         if self._names is None:
@@ -380,6 +423,12 @@ def union_schema() -> pa.Schema:
         for field in schema:
             columns.setdefault(field.name, field.with_nullable(True))
     return pa.schema(list(columns.values()))
+
+
+#: The columns as the Delta log has them.
+_FIELDS: list[dict[str, Any]] = json.loads(Schema.from_arrow(union_schema()).to_json())[
+    "fields"
+]
 
 
 def _one_line(error: Exception) -> str:

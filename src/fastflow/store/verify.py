@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fastflow.schema import INPUTS
+from fastflow.schema import COUNTS, INPUTS
 from fastflow.store.parquet import conformed, reading
 from fastflow.store.place import Place, content_hash, is_ours
 from fastflow.store.query import Query
@@ -42,6 +43,8 @@ class Verdict:
         it.
     wrong : dict[str, str]
         Inputs whose rows in the store are not those that were counted, and how.
+    repeated : set of str
+        Of these, those of which nothing is wrong but that they are recorded twice.
     paths : dict[str, str]
         Of these inputs, as far as they are known: the captures to reduce again.
     files, inputs : int
@@ -54,6 +57,7 @@ class Verdict:
     foreign: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     wrong: dict[str, str] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
     paths: dict[str, str] = field(default_factory=dict)
     files: int = 0
     inputs: int = 0
@@ -65,7 +69,9 @@ class Verdict:
 
 
 def verify(
-    place: Place, progress: Callable[[float], object] = lambda fraction: None
+    place: Place,
+    progress: Callable[[float], object] = lambda fraction: None,
+    passed_over: Collection[str] = (),
 ) -> Verdict:
     """Read all of a store and compare it with what was committed.
 
@@ -75,13 +81,16 @@ def verify(
         Where the store lies.
     progress : callable
         Called with the fraction that is done.
+    passed_over : collection of str
+        Entries of the log that are known to be lost, and no fault.
 
     Raises
     ------
     StoreError
         There is no store, or it cannot be read at all.
     """
-    verdict = Verdict(log=place.log_faults())
+    faults = place.log_faults()
+    verdict = Verdict(log={k: v for k, v in faults.items() if k not in passed_over})
     if verdict.log:
         return verdict  # which files belong to the store cannot be told
     table = Table.open(place)
@@ -139,6 +148,7 @@ def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -
     """Compare the rows of each input with what was counted of it."""
     expected = _live_inputs(good.get("inputs", []), table.before("expired"), verdict)
     verdict.inputs = len(expected)
+    vague = {one: n[-1] for one, n in expected.items() if len(n) > 1}
     for kind in ("counts", "sources") if table.settings.sources else ("counts",):
         found = _packets_by_input(kind, good.get(kind, []))
         for input_id in expected.keys() | found.keys():
@@ -153,6 +163,40 @@ def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -
             else:
                 # Of what has expired, the same has to have expired in both tables.
                 expected[input_id] = range(n_packets, n_packets + 1)
+    if vague:
+        for input_id in _with_double_rows(good.get("counts", []), vague):
+            verdict.wrong[input_id] = "rows of counts that are there twice"
+        fewer = {one for one, counted in vague.items() if counted not in expected[one]}
+        for input_id in _may_be_hit(table, fewer, verdict):
+            verdict.wrong.setdefault(input_id, "rows of it may be in damaged files")
+    verdict.repeated -= verdict.wrong.keys()
+    verdict.wrong |= dict.fromkeys(verdict.repeated, "recorded more than once")
+
+
+def _may_be_hit(table: Table, input_ids: Iterable[str], verdict: Verdict) -> set[str]:
+    """Return inputs that may have lost the same rows of all tables.
+
+    Of an input without its old hours, nobody could tell by the sums.
+    """
+    bad = [*verdict.damaged, *verdict.missing]
+    hit = set(input_ids)
+    for kind in ("counts", "sources") if table.settings.sources else ("counts",):
+        ranges = table.id_ranges({*bad}.intersection(table.files(kind)))
+        hit = {one for one in hit if any(low <= one <= high for low, high in ranges)}
+    return hit
+
+
+def _with_double_rows(paths: list[Path], input_ids: Collection[str]) -> list[str]:
+    """Return inputs that have two rows of one cell in `counts`."""
+    query = Query()
+    query.show({"counts": paths})
+    cell = ", ".join(COUNTS.names[: COUNTS.names.index("packets")])
+    table = query.run(
+        "select distinct input from (select input from counts where input in "
+        f"(select unnest(?)) group by {cell}, input having count(*) > 1)",
+        [sorted(input_ids)],
+    )
+    return [str(one) for one in table["input"].to_pylist()]
 
 
 def _live_inputs(
@@ -167,8 +211,10 @@ def _live_inputs(
     for path in paths:
         with reading(path) as file:
             rows += conformed(file.read(), INPUTS).select(_COLUMNS).to_pylist()
+    records = Counter((row["input"], row["status"]) for row in rows)
+    verdict.repeated = {one for (one, _), n_times in records.items() if n_times > 1}
     taken = [row for row in rows if row["status"] != "rejected"]
-    verdict.paths = {row["input"]: row["path"] for row in taken}
+    verdict.paths = {row["input"]: row["path"] for row in (*rows, *taken)}
     gone = {old for row in taken for old in (row["supersedes"] or "").split()}
     gone |= {row["input"] for row in taken if row["part_of"] is not None}
     return {

@@ -39,7 +39,8 @@ def top(
         `rank`, `key`, `name` (or None), `packets`, `sources` (exact distinct addresses
         over the period; None: the store keeps none), `share` (of all packets that match
         the filters, also those without a key), `previous_rank` (in the period of the
-        same kind just before; None: not among its first ten), and if it is wanted
+        same kind just before; None: not among its first ten, or these are not known
+        since that period would cut a day that was added up), and if it is wanted
         `per_address_day` (None: no sensor was on the air).
 
     Raises
@@ -165,6 +166,11 @@ class Ranking:
         return rows, [*wanted, *conditions.params]
 
     def ranks(self, previous: Period) -> dict[str, int]:
-        """Return the rank of each key that was among the first of an earlier period."""
+        """Return the rank of each key that was among the first of an earlier period.
+
+        None are known of a period that begins within a day that was added up.
+        """
+        if self._selection.days.are_cut(previous.hours):
+            return {}
         first = self.first(previous.hours, PREVIOUS_RANKS)
         return {key: rank for rank, key in enumerate(first["key"].to_pylist(), start=1)}

@@ -17,6 +17,7 @@ from fastflow.errors import ConfigError
 from fastflow.phases import NO_PHASES, Phases
 from fastflow.schema import ROW_TABLES, Reduced
 from fastflow.store.compact import Compaction, compact, n_small_files
+from fastflow.store.days import Days
 from fastflow.store.draft import Draft
 from fastflow.store.expire import Expiry, expire
 from fastflow.store.export import export_canonical, export_table
@@ -96,6 +97,12 @@ class Store:
     def settings(self) -> Settings:
         """What the store was made with."""
         return self._table.settings
+
+    @property
+    def days(self) -> Days:
+        """Before which day rows may be of whole days, in the newest version."""
+        self._table.refresh()
+        return Days(self.url, self._table.before("daily"))
 
     def is_committed(self, input_id: str) -> bool:
         """Return whether the counts of an input are in the store."""
@@ -506,7 +513,8 @@ class Store:
         Raises
         ------
         ConfigError
-            There is no such period or format, or the file cannot be made.
+            There is no such period or format, or the file cannot be made, or of days
+            that were added up hours are wanted.
         StoreError
             The store cannot be read.
         """
@@ -519,6 +527,7 @@ class Store:
                 file_format,
                 sharing or Sharing(),
                 self.settings.sources,
+                self.days,
             )
 
     @contextmanager

@@ -100,16 +100,15 @@ def command(
     names = DEFAULT_COLUMNS if columns is None else tuple(columns.split(","))
     schema = packet_schema(names)
     compiled = None if expression is None else compile_filter(expression)
-    found = find_captures(captures)
+    found = [*find_captures(captures)]
     table = _country_table(names, geo)
-    paths = [capture.path for capture in found]
     with (
         open_writer(output, format_of(output, file_format), schema) as writer,
-        bytes_bar("scan", paths) as progress,
+        bytes_bar("scan", found) as progress,
     ):
         scans = [
             scan(
-                path,
+                capture.path,
                 names,
                 filter=compiled,
                 decap=decap or (),
@@ -118,7 +117,7 @@ def command(
                 strict=False,
                 progress=progress,
             )
-            for path in paths
+            for capture in found
         ]
         inputs = [_write(*pair, writer) for pair in zip(found, scans, strict=True)]
     if as_json:

@@ -26,6 +26,7 @@ from fastflow.store.local import Local
 from fastflow.store.place import Place
 from fastflow.store.publish import write_batch
 from fastflow.store.query import Batches, Params, Query
+from fastflow.store.recorded import Recorded
 from fastflow.store.repair import Repair, repair
 from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
@@ -114,13 +115,10 @@ class Store:
         self._refresh()
         return self._ledger.status(input_id)
 
-    def recorded_files(self) -> Callable[[str, int | None, int | None], str | None]:
-        """Return what tells the id of the input that a file was taken in as, unread.
-
-        By path, size (bytes) and modification time (ns); None: it has to be read.
-        """
+    def recorded_files(self) -> Recorded:
+        """Return what tells of files which inputs they were taken in as, unread."""
         self._refresh()
-        return self._ledger.find_file
+        return self._ledger.recorded()
 
     def sizes(self, head: str) -> list[int]:
         """Return the sizes of committed inputs that begin with the same first packet.

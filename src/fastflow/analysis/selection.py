@@ -119,9 +119,12 @@ class Selection:
         hours = hours or self.period_hours
         return self.store.sql(sql, list(params), hours=hours)
 
-    def stream(self, sql: str, params: Sequence[Any] = ()) -> Batches:
+    def stream(
+        self, sql: str, params: Sequence[Any] = (), hours: Hours | None = None
+    ) -> Batches:
         """Ask as `ask` does, and yield the rows as they come; see `Store.stream`."""
-        return self.store.stream(sql, list(params), hours=self.period_hours)
+        hours = hours or self.period_hours
+        return self.store.stream(sql, list(params), hours=hours)
 
     @cached_property
     def network(self) -> Network | None:

@@ -29,6 +29,7 @@ from fastflow.sources.find import (
     Found,
     file_size,
     find_captures,
+    printable,
     size_and_time,
 )
 from fastflow.sources.stream import open_stream
@@ -184,7 +185,7 @@ class _Sensors:
             return self._sensor
         directory = os.path.dirname(path)  # noqa: PTH120 - asked of a million files
         if directory not in self._by_directory:
-            name = Path(directory).absolute().name
+            name = printable(Path(directory).absolute().name)
             if path == STDIN or not name:
                 raise ConfigError(f"{path}: no directory names its sensor; name it")
             self._by_directory[directory] = name
@@ -228,17 +229,17 @@ class _Reducer:
             # it is readable again.
             record = InputRecord(
                 input="",
-                path=capture.path,
+                path=printable(capture.path),
                 sensor=sensor,
                 status="rejected",
                 reason="unreadable",
                 version=__version__,
             )
-            message = f"{capture.path}: cannot be read: {error.strerror or error}"
+            message = f"{record.path}: cannot be read: {error.strerror or error}"
             return Reduced(record), [message]
         reduced.record.size, reduced.record.mtime_ns = seen
         is_skipped = reduced.record.status == "skipped"
-        return reduced, [] if is_skipped else messages(capture.path, stats)
+        return reduced, [] if is_skipped else messages(reduced.record.path, stats)
 
     def _reduce(
         self,
@@ -309,7 +310,7 @@ def _record(
 ) -> InputRecord:
     return InputRecord(
         input=input_id,
-        path=capture.path,
+        path=printable(capture.path),
         sensor=sensor,
         status=status or stats.status,
         reason=stats.reason,
@@ -334,7 +335,8 @@ def _sizes_and_times(
         # What cannot be looked at is told of when it cannot be read.
         with suppress(OSError):
             size, mtime_ns = size_and_time(path)
-            if size is not None and mtime_ns is not None:
+            is_text = printable(path) == path
+            if is_text and size is not None and mtime_ns is not None:
                 found[:, nth] = size, mtime_ns
     return found[0], found[1]
 
@@ -364,7 +366,7 @@ class _Committer:
         while paths := [*islice(all_paths, AT_ONCE)]:
             sensors.check(paths)
             sizes, times = _sizes_and_times(paths)
-            rows = recorded.find_files(paths, sizes, times)
+            rows = recorded.find_files([*map(printable, paths)], sizes, times)
             is_recorded = rows >= 0
             rest += compress(paths, ~is_recorded)
             passed_over.append(rows[is_recorded])

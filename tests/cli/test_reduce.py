@@ -398,3 +398,16 @@ def test_what_is_passed_over_is_told_as_what_is_read(tmp_path: Path) -> None:
     assert [record.to_json() for record in report.inputs] == report.to_json()["inputs"]
     assert json.loads("".join(report.json_text())) == report.to_json()
     assert (len(report), report.exit_code) == (3, 0)
+
+
+def test_a_name_that_is_no_text_stops_nothing(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    (captures / os.fsdecode(b"\xff.pcap")).write_bytes(b.capture(SYN))
+    (captures / "\u00e9.pcap").write_bytes(b.capture(TELNET)[:-1])
+    args = ("reduce", captures, "--store", tmp_path / "s", "--sensor=lab", "--json")
+    for statuses in (["truncated", "complete"], ["duplicate", "duplicate"]):
+        ran = fastflow(*args, "--resume")
+        names = [Path(one["path"]).name for one in ran.json["inputs"]]
+        assert names == ["\u00e9.pcap", r"\xff.pcap"]
+        assert [one["status"] for one in ran.json["inputs"]] == statuses

@@ -150,3 +150,10 @@ def file_size(path: str) -> int:
     with suppress(OSError):
         return size_and_time(path)[0] or 0
     return 0
+
+
+def printable(path: str) -> str:
+    r"""Return a path as text that can be stored; bytes that are no UTF-8 as `\xff`."""
+    if path.isascii():
+        return path
+    return os.fsencode(path).decode(errors="backslashreplace")

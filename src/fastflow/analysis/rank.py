@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastflow.analysis.distinct import distinct_sources
-from fastflow.analysis.keys import key_by
+from fastflow.analysis.heaviest import heaviest_ipv4
+from fastflow.analysis.keys import STORED, key_by
 from fastflow.analysis.selection import Selection
 from fastflow.analysis.where import Hours
 from fastflow.errors import ConfigError
@@ -39,7 +41,8 @@ def top(
         `rank`, `key`, `name` (or None), `packets`, `sources` (exact distinct addresses
         over the period; None: the store keeps none), `share` (of all packets that match
         the filters, also those without a key), `previous_rank` (in the period of the
-        same kind just before; None: not among its first ten), and if it is wanted
+        same kind just before; None: not among its first ten, or these are not known
+        since that period would cut a day that was added up), and if it is wanted
         `per_address_day` (None: no sensor was on the air).
 
     Raises
@@ -111,25 +114,49 @@ class Ranking:
             raise ConfigError(f"the number of keys must be 1 or more, not {n}")
         conditions = self._selection.conditions(hours)
         rows = f"{self.table} where {conditions}"
-        if stored := self.key.derived_from:
-            # Taking the text of each row apart would double the time.
-            rows = (
-                f"(select {stored}, sum(packets) as packets from {rows} group by all)"
-            )
-        found = self._selection.ask(
-            f"with sums as (select {self.key.select}, sum(packets) as packets "
-            f"from {rows} group by all), "
-            f"ranked as (select * from sums where {self.key.is_there}) "
-            f"select {self.key.names}, packets, "
-            "(select sum(packets) from sums) as total from ranked "
-            "where packets >= (select coalesce(min(packets), 0) "
-            "from (select packets from ranked order by packets desc limit ?))",
-            [*conditions.params, n],
-            hours,
-        )
+        params = conditions.params
+        if self._by == "source":
+            found = self._first_sources(rows, params, hours, n)
+        else:
+            found = self._first_keys(rows, params, hours, n)
         found = found.append_column("key", self.key.text(found))
         order = [("packets", "descending"), ("key", "ascending")]
         return found.sort_by(order).slice(0, n)
+
+    def _first_sources(
+        self, rows: str, params: list[Any], hours: Hours | None, n: int
+    ) -> pa.Table:
+        """Rank IPv4 in memory, as far as it fits, and the rest in the database."""
+        ipv4 = heaviest_ipv4(self._selection, rows, params, hours, n)
+        if ipv4 is None:
+            return self._first_keys(rows, params, hours, n)
+        rest = self._first_keys(f"{rows} and ip_version <> 4", params, hours, n)
+        totals = (pc.max(part["total"]).as_py() or 0 for part in (ipv4, rest))
+        found = pa.concat_tables([ipv4, rest.cast(ipv4.schema)])
+        total = pa.array([sum(totals)] * found.num_rows, pa.int64())
+        return found.set_column(found.column_names.index("total"), "total", total)
+
+    def _first_keys(
+        self, rows: str, params: list[Any], hours: Hours | None, n: int
+    ) -> pa.Table:
+        stored = ""
+        if column := self.key.derived_from:
+            # Taking the text of each row apart would double the time.
+            rows = (
+                f"(select {column}, sum(packets) as packets from {rows} group by all)"
+            )
+            stored = f", list({column}) as {STORED}"
+        return self._selection.ask(
+            f"with sums as (select {self.key.select}, sum(packets) as packets{stored} "
+            f"from {rows} group by all), "
+            f"ranked as (select * from sums where {self.key.is_there}) "
+            f"select {self.key.names}, packets{stored and f', {STORED}'}, "
+            "(select sum(packets) from sums) as total from ranked "
+            "where packets >= (select coalesce(min(packets), 0) "
+            "from (select packets from ranked order by packets desc limit ?))",
+            [*params, n],
+            hours,
+        )
 
     def distinct_sources(self, first: pa.Table) -> list[int | None]:
         """Return the exact number of distinct sources of each key of `first`."""
@@ -165,6 +192,11 @@ class Ranking:
         return rows, [*wanted, *conditions.params]
 
     def ranks(self, previous: Period) -> dict[str, int]:
-        """Return the rank of each key that was among the first of an earlier period."""
+        """Return the rank of each key that was among the first of an earlier period.
+
+        None are known of a period that begins within a day that was added up.
+        """
+        if self._selection.days.are_cut(previous.hours):
+            return {}
         first = self.first(previous.hours, PREVIOUS_RANKS)
         return {key: rank for rank, key in enumerate(first["key"].to_pylist(), start=1)}

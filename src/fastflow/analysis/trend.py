@@ -122,6 +122,7 @@ class _Course:
         if hours is None:
             return self._schema().empty_table()
         buckets = Buckets(self._options.every, self._selection.zone, *hours)
+        self._selection.days.check(buckets.starts)
         first = self._ranking.first(hours, self._options.n)
         keys = first["key"].to_pylist()
         values = self._values(buckets, first)

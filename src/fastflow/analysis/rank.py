@@ -11,6 +11,7 @@ from fastflow.analysis.distinct import distinct_sources
 from fastflow.analysis.heaviest import heaviest_ipv4
 from fastflow.analysis.keys import STORED, key_by
 from fastflow.analysis.selection import Selection
+from fastflow.analysis.tools import rows_with_tools
 from fastflow.analysis.where import Hours
 from fastflow.errors import ConfigError
 from fastflow.units import Period
@@ -94,15 +95,38 @@ class Ranking:
     ----------
     key : Key
         What is ranked.
-    table : str
-        `sources` where a question takes source addresses, else `counts`.
     """
 
     def __init__(self, selection: Selection, by: str) -> None:
         self._selection = selection
         self._by = by
         self.key = key_by(by)
-        self.table = selection.table(needs_sources=by == "source")
+        self._table = selection.table(needs_sources=by == "source")
+
+    def rows(
+        self,
+        hours: Hours | None,
+        first: pa.Table | None = None,
+        *,
+        of_sources: bool = False,
+    ) -> tuple[str, list[Any]]:
+        """Return the rows that match, as SQL that follows `from`, and its values.
+
+        Parameters
+        ----------
+        first : pyarrow.Table or None
+            Keys, one row or more: only their rows, with the key's number as `nth`.
+        of_sources : bool
+            Rows of `sources`, also where `counts` would do.
+        """
+        table = "sources" if of_sources else self._table
+        params: list[Any] = []
+        if self._by == "tool" and self._selection.store.settings.sources:
+            table, params = rows_with_tools(self._selection, hours)
+        join, wanted = ("", []) if first is None else self.key.join(first)
+        conditions = self._selection.conditions(hours)
+        values = [*params, *wanted, *conditions.params]
+        return f"{table} {join} where {conditions}", values
 
     def first(self, hours: Hours | None, n: int) -> pa.Table:
         """Return the first `n` rows: key columns, `packets`, `total`, `key`.
@@ -112,9 +136,7 @@ class Ranking:
         """
         if n < 1:
             raise ConfigError(f"the number of keys must be 1 or more, not {n}")
-        conditions = self._selection.conditions(hours)
-        rows = f"{self.table} where {conditions}"
-        params = conditions.params
+        rows, params = self.rows(hours)
         if self._by == "source":
             found = self._first_sources(rows, params, hours, n)
         else:
@@ -164,7 +186,7 @@ class Ranking:
             return [None] * first.num_rows
         if self._by == "source" or first.num_rows == 0:
             return [1] * first.num_rows
-        rows, params = self._rows_of(first)
+        rows, params = self._rows_of_sources(first)
         found = distinct_sources(self._selection, "nth", first.num_rows, rows, params)
         return list(found.tolist())
 
@@ -176,7 +198,7 @@ class Ranking:
 
     def _countries(self, first: pa.Table) -> pa.Array:
         """Return the country of each source; asked of a few, as all would take long."""
-        rows, params = self._rows_of(first)
+        rows, params = self._rows_of_sources(first)
         found = self._selection.ask(
             f"select nth, max(country) as country from {rows} group by nth "
             "order by nth",
@@ -184,12 +206,8 @@ class Ranking:
         )
         return found["country"]
 
-    def _rows_of(self, first: pa.Table) -> tuple[str, list[Any]]:
-        """Return the rows of `sources` with one of these keys, as SQL, and values."""
-        join, wanted = self.key.join(first)
-        conditions = self._selection.conditions(self._selection.period_hours)
-        rows = f"sources {join} where {conditions}"
-        return rows, [*wanted, *conditions.params]
+    def _rows_of_sources(self, first: pa.Table) -> tuple[str, list[Any]]:
+        return self.rows(self._selection.period_hours, first, of_sources=True)
 
     def ranks(self, previous: Period) -> dict[str, int]:
         """Return the rank of each key that was among the first of an earlier period.

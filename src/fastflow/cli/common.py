@@ -21,13 +21,12 @@ output_option = click.option(
     metavar="FILE",
     help="Write a file instead: .parquet, .arrow, .csv or .ndjson.",
 )
-store_option = click.option(
-    "--store",
-    "store_url",
-    required=True,
-    metavar="URL",
-    help="The store: a directory, or s3://bucket/prefix.",
-)
+_STORE: dict[str, Any] = {
+    "metavar": "URL",
+    "help": "The store: a directory, or s3://bucket/prefix.",
+}
+store_option = click.option("--store", "store_url", required=True, **_STORE)
+any_store_option = click.option("--store", "store_url", **_STORE)
 filter_option = click.option(
     "--filter",
     "expression",

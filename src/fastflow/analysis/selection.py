@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
@@ -71,6 +71,17 @@ class Selection:
         self._wanted = sensors
         self._file = None if sensors_file is None else Path(sensors_file)
         self._filters_sources = Conditions.of(self._where, None).needs_sources
+
+    def narrowed(self, **where: Any) -> Self:
+        """Return the same question with more filters."""
+        return type(self)(
+            self.store,
+            self.period,
+            {**self._where, **where},
+            tz=str(self.zone),
+            sensors=self._wanted,
+            sensors_file=self._file,
+        )
 
     def conditions(self, hours: Hours | None) -> Conditions:
         """Return the conditions on rows: the filters and sensors, in these hours.

@@ -1,0 +1,271 @@
+"""Hourly series of many slices at once, out of one pass over the store.
+
+Rows are rolled up some days at a time, so that memory stays bounded however long the
+store is. Of each stretch only slices with enough packets are kept; one that has less
+than a few packets an hour all the time holds no event. A slice cannot have enough where
+a wider one has not, so that most are passed over without being looked at (the apriori
+rule of frequent item sets: Agrawal & Srikant, VLDB 1994).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS, Value, columns_of
+from fastflow.analysis.selection import Selection
+from fastflow.zones import hour_at, hour_number
+
+#: In one stretch a slice needs so many packets in some hour, or on an average day.
+LEAST_IN_HOUR = 12
+LEAST_PER_DAY = 24
+#: Rows of `counts` that are rolled up at a time.
+_ROWS_AT_ONCE = 4_000_000
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Key:
+    """The name of a series: a slice by its dimensions and their values."""
+
+    dimensions: tuple[str, ...]
+    values: tuple[Value, ...]
+
+    @property
+    def slice(self) -> dict[str, Value]:
+        """The slice."""
+        return dict(zip(self.dimensions, self.values, strict=True))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Series of slices, by hour; hours without a row have nothing.
+
+    Attributes
+    ----------
+    start, end : int
+        Hours since 1970, the second exclusive.
+    keys : list of Key
+        Sorted as they were met.
+    begins : array of int
+        Where the rows of each series begin, and the end of the last.
+    hours, packets, sources : arrays
+        Of each row: hours since `start`, packets, and sources as the sum over cells (a
+        source counts once in each cell: an upper bound that rises and falls as the
+        exact number does).
+    """
+
+    start: int
+    end: int
+    keys: list[Key]
+    begins: Ints
+    hours: Ints
+    packets: Ints
+    sources: Ints
+
+    @property
+    def n_hours(self) -> int:
+        """Length of each series."""
+        return self.end - self.start
+
+    def dense(self, measure: str, chosen: Ints) -> Floats:
+        """Return some series, one a row, hour by hour."""
+        values = np.zeros((len(chosen), self.n_hours))
+        counts = getattr(self, measure)
+        for row, index in enumerate(chosen.tolist()):
+            rows = slice(self.begins[index], self.begins[index + 1])
+            values[row, self.hours[rows]] = counts[rows]
+        return values
+
+
+def read_pool(selection: Selection, start: int, end: int) -> Pool:
+    """Return the series of all slices with enough packets.
+
+    Parameters
+    ----------
+    start, end : int
+        Hours since 1970, the second exclusive.
+    """
+    numbers: dict[Key, int] = {}
+    parts = [(np.empty(0, np.int64),) * 4]
+    for first, after in _stretches(selection, start, end):
+        for table in _tables(selection):
+            stretch = _Stretch(_read(selection, table, first, after), after - first)
+            for rollup in ROLLUPS[table]:
+                parts.append(stretch.roll_up(rollup, numbers, first - start))
+    series, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((columns[0], series))
+    begins = np.searchsorted(series[order], np.arange(len(numbers) + 1))
+    return Pool(start, end, list(numbers), begins, *(one[order] for one in columns))
+
+
+def _tables(selection: Selection) -> list[str]:
+    return ["counts", "sources"] if selection.store.settings.sources else ["counts"]
+
+
+def _stretches(selection: Selection, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield runs of whole days with about as many rows as are rolled up at a time."""
+    (row,) = selection.store.sql("select count(*) as n from counts").to_pylist()
+    n_stretches = max(1, -(-row["n"] // _ROWS_AT_ONCE))
+    n_days = max(1, -(-(end - start) // (24 * n_stretches)))
+    for first in range(start, end, 24 * n_days):
+        yield first, min(first + 24 * n_days, end)
+
+
+def _read(selection: Selection, table: str, first: int, after: int) -> pa.Table:
+    """Return the cells of some hours, each once for all sensors and inputs."""
+    rollups = ROLLUPS[table]
+    dimensions = tuple(dict.fromkeys(name for rollup in rollups for name in rollup))
+    columns = columns_of(dimensions)
+    hours = hour_at(first), hour_at(after)
+    needs_sources = selection.table() == "sources"
+    conditions = selection.conditions(hours)
+    rows = "sources" if needs_sources else table
+    sources = "count(*)" if rows == "sources" else "sum(sources)"
+    # The text of a signature is taken apart once for each cell, not for each row.
+    stored = ", ".join(
+        f"{sql} as {name}" for name, sql in columns.items() if name != "tcp_window"
+    )
+    window = columns.get("tcp_window")
+    return selection.ask(
+        f"select * exclude (hour), epoch_us(hour) // 3600000000 - {first} as hour"
+        f"{f', {window} as tcp_window' if window else ''} from (select hour, {stored}, "
+        f"sum(packets)::bigint as packets, {sources}::bigint as sources "
+        f"from {rows} where {conditions} group by all)",
+        conditions.params,
+        hours,
+    )
+
+
+class _Stretch:
+    """The cells of a stretch of time, with each dimension as codes."""
+
+    def __init__(self, cells: pa.Table, n_hours: int) -> None:
+        self._n_hours = n_hours
+        self._cells = cells
+        self._hour = cells["hour"].to_numpy().astype(np.int64)
+        self._packets = cells["packets"].to_numpy()
+        self._sources = cells["sources"].to_numpy()
+        self._codes: dict[str, tuple[Ints, list[Value]]] = {}
+        #: Of each rollup, which cells lie in a slice of it that was kept.
+        self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
+
+    def roll_up(
+        self, rollup: tuple[str, ...], numbers: dict[Key, int], shift: int
+    ) -> tuple[Ints, ...]:
+        """Return series number, hour, packets and sources of the slices to keep."""
+        rows = np.flatnonzero(self._candidates(rollup))
+        code = np.zeros(len(rows), np.int64)
+        for name in rollup:
+            mine, values = self._coded(name)
+            code = code * len(values) + mine[rows]
+        combined = code * self._n_hours + self._hour[rows]
+        order = np.argsort(combined)
+        combined, rows = combined[order], rows[order]
+        begins = _runs(combined)
+        if not len(begins):
+            return (np.empty(0, np.int64),) * 4
+        packets = np.add.reduceat(self._packets[rows], begins)
+        sources = np.add.reduceat(self._sources[rows], begins)
+        code, hour = np.divmod(combined[begins], self._n_hours)
+        # From (slice, hour) to slices.
+        firsts = _runs(code)
+        lengths = np.diff(np.append(firsts, len(code)))
+        enough = np.maximum.reduceat(packets, firsts) >= LEAST_IN_HOUR
+        totals = np.add.reduceat(packets, firsts)
+        enough |= totals * 24 >= LEAST_PER_DAY * self._n_hours
+        kept = np.repeat(enough, lengths)
+        is_kept = np.zeros(len(self._hour), np.bool_)
+        is_kept[rows[np.repeat(kept, np.diff(np.append(begins, len(rows))))]] = True
+        self._is_kept[frozenset(rollup)] = is_kept
+        names = self._names(rollup, code[firsts[enough]])
+        mine = np.array([numbers.setdefault(key, len(numbers)) for key in names], int)
+        return (
+            np.repeat(mine, lengths[enough]),
+            hour[kept] + shift,
+            packets[kept],
+            sources[kept],
+        )
+
+    def _candidates(self, rollup: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+        """Return the cells that have the dimensions, in wider slices that were kept."""
+        found = np.ones(len(self._hour), np.bool_)
+        for name in rollup:
+            codes, values = self._coded(name)
+            there = np.array([any(p is not None for p in _own(name, v)) for v in values])
+            found &= there[codes] if len(values) else False
+        for size in range(len(rollup)):
+            for wider in combinations(rollup, size):
+                found &= self._is_kept.get(frozenset(wider), True)
+        return found
+
+    def _coded(self, name: str) -> tuple[Ints, list[Value]]:
+        """Return the code of each cell along a dimension, and the values of codes."""
+        if name not in self._codes:
+            codes = np.zeros(len(self._hour), np.int64)
+            parts = []
+            for column in DIMENSIONS[name].columns:
+                encoded = self._cells[column].combine_chunks().dictionary_encode()
+                values = encoded.dictionary.to_pylist()
+                mine = encoded.indices.fill_null(len(values)).to_numpy()
+                values.append(None)
+                parts.append(values)
+                codes = codes * len(values) + mine
+            distinct = _distinct(codes)
+            codes = np.searchsorted(distinct, codes)
+            self._codes[name] = codes, [_decode(one, parts) for one in distinct.tolist()]
+        return self._codes[name]
+
+    def _names(self, rollup: tuple[str, ...], codes: Ints) -> list[Key]:
+        columns = []
+        for name in reversed(rollup):
+            values = self._coded(name)[1]
+            codes, mine = np.divmod(codes, len(values))
+            columns.append([values[one] for one in mine.tolist()])
+        rows = zip(*reversed(columns), strict=True) if columns else [()] * len(codes)
+        return [Key(rollup, tuple(row)) for row in rows]
+
+
+def _own(name: str, value: Value) -> Value:
+    """Return the parts of a value that say whether there is one."""
+    return value[1:] if name in ("service", "signature") else value
+
+
+def _decode(code: int, parts: Sequence[list[object]]) -> Value:
+    found = []
+    for values in reversed(parts):
+        code, index = divmod(code, len(values))
+        found.append(values[index])
+    return tuple(reversed(found))
+
+
+def _distinct(codes: Ints) -> Ints:
+    ordered = np.sort(codes)
+    return ordered[_runs(ordered)]
+
+
+def _runs(ordered: Ints) -> Ints:
+    """Return where runs of equal numbers begin."""
+    is_new = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
+    return np.flatnonzero(is_new)
+
+
+def stored_hours(selection: Selection) -> tuple[int, int] | None:
+    """Return the hours of all that the store holds, not of the period alone.
+
+    What was before a period is what it is compared with.
+    """
+    (row,) = selection.store.sql(
+        "select min(hour) as a, max(hour) as b from counts"
+    ).to_pylist()
+    if row["a"] is None:
+        return None
+    return hour_number(row["a"]), hour_number(row["b"]) + 1

@@ -51,7 +51,7 @@ PORTS = (
 )  # fmt: skip
 _N_HOSTS = 3000
 #: Sources a host's hour has packets of: a lognormal tail, cut off.
-_MOST_PACKETS = 40
+_MOST_PACKETS = 24
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ class _Planter:
         bursts = []
         for day in sorted(rng.choice(6, int(rng.integers(1, 4)), replace=False)):
             at = start + 24 * int(day) + int(rng.integers(0, 6))
-            bursts.append((at, at + int(rng.integers(1, 6))))
+            bursts.append((at, at + int(rng.integers(2, 6))))
         return self._burst(kind, group, bursts)
 
     def _attack(self) -> tuple[Phenomenon, Cells]:

@@ -84,6 +84,11 @@ class Pool:
             values[row, self.hours[rows]] = counts[rows]
         return values
 
+    def total(self, measure: str) -> Floats:
+        """Return all packets, or sources, hour by hour."""
+        whole = [i for i, key in enumerate(self.keys) if not key.dimensions]
+        return self.dense(measure, np.array(whole, np.int64)).sum(axis=0)
+
 
 def read_pool(selection: Selection, start: int, end: int) -> Pool:
     """Return the series of all slices with enough packets.
@@ -153,7 +158,7 @@ class _Stretch:
         self._hour = cells["hour"].to_numpy().astype(np.int64)
         self._packets = cells["packets"].to_numpy()
         self._sources = cells["sources"].to_numpy()
-        self._codes: dict[str, tuple[Ints, list[Value]]] = {}
+        self._codes: dict[str, Codes] = {}
         #: Of each rollup, which cells lie in a slice of it that was kept.
         self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
 
@@ -164,8 +169,8 @@ class _Stretch:
         rows = np.flatnonzero(self._candidates(rollup))
         code = np.zeros(len(rows), np.int64)
         for name in rollup:
-            mine, values = self._coded(name)
-            code = code * len(values) + mine[rows]
+            codes = self._coded(name)
+            code = code * codes.n_values + codes.of_cell[rows]
         combined = code * self._n_hours + self._hour[rows]
         order = np.argsort(combined)
         combined, rows = combined[order], rows[order]
@@ -198,52 +203,75 @@ class _Stretch:
         """Return the cells that have the dimensions, in wider slices that were kept."""
         found = np.ones(len(self._hour), np.bool_)
         for name in rollup:
-            codes, values = self._coded(name)
-            there = np.array([any(p is not None for p in _own(name, v)) for v in values])
-            found &= there[codes] if len(values) else False
+            found &= self._coded(name).is_there
         for size in range(len(rollup)):
             for wider in combinations(rollup, size):
                 found &= self._is_kept.get(frozenset(wider), True)
         return found
 
-    def _coded(self, name: str) -> tuple[Ints, list[Value]]:
-        """Return the code of each cell along a dimension, and the values of codes."""
+    def _coded(self, name: str) -> Codes:
         if name not in self._codes:
-            codes = np.zeros(len(self._hour), np.int64)
-            parts = []
-            for column in DIMENSIONS[name].columns:
-                encoded = self._cells[column].combine_chunks().dictionary_encode()
-                values = encoded.dictionary.to_pylist()
-                mine = encoded.indices.fill_null(len(values)).to_numpy()
-                values.append(None)
-                parts.append(values)
-                codes = codes * len(values) + mine
-            distinct = _distinct(codes)
-            codes = np.searchsorted(distinct, codes)
-            self._codes[name] = codes, [_decode(one, parts) for one in distinct.tolist()]
+            columns = DIMENSIONS[name].columns
+            self._codes[name] = Codes([self._cells[column] for column in columns])
         return self._codes[name]
 
-    def _names(self, rollup: tuple[str, ...], codes: Ints) -> list[Key]:
+    def _names(self, rollup: tuple[str, ...], code: Ints) -> list[Key]:
+        """Return the slices that codes stand for."""
         columns = []
         for name in reversed(rollup):
-            values = self._coded(name)[1]
-            codes, mine = np.divmod(codes, len(values))
-            columns.append([values[one] for one in mine.tolist()])
-        rows = zip(*reversed(columns), strict=True) if columns else [()] * len(codes)
+            codes = self._coded(name)
+            code, mine = np.divmod(code, codes.n_values)
+            columns.append([codes.value(one) for one in mine.tolist()])
+        rows = zip(*reversed(columns), strict=True) if columns else [()] * len(code)
         return [Key(rollup, tuple(row)) for row in rows]
 
 
-def _own(name: str, value: Value) -> Value:
-    """Return the parts of a value that say whether there is one."""
-    return value[1:] if name in ("service", "signature") else value
+class Codes:
+    """The values of some columns as one number a cell.
 
+    Attributes
+    ----------
+    of_cell : array of int
+        From 0 on, below `n_values`.
+    is_there : array of bool
+        The cell has a value: one column besides the first, which always has one, or
+        the only column.
+    """
 
-def _decode(code: int, parts: Sequence[list[object]]) -> Value:
-    found = []
-    for values in reversed(parts):
-        code, index = divmod(code, len(values))
-        found.append(values[index])
-    return tuple(reversed(found))
+    def __init__(self, columns: Sequence[pa.ChunkedArray]) -> None:
+        self._parts = []
+        combined = np.zeros(len(columns[0]), np.int64)
+        self.is_there = np.zeros(len(columns[0]), np.bool_)
+        for number, column in enumerate(columns):
+            encoded = column.combine_chunks().dictionary_encode()
+            values = [*encoded.dictionary.to_pylist(), None]
+            mine = encoded.indices.fill_null(len(values) - 1).to_numpy()
+            if number or len(columns) == 1:
+                self.is_there |= mine < len(values) - 1
+            combined = combined * len(values) + mine
+            self._parts.append(values)
+        self._distinct = _distinct(combined)
+        self.n_values = max(1, len(self._distinct))
+        self.of_cell = np.searchsorted(self._distinct, combined)
+
+    def value(self, code: int) -> Value:
+        """Return the values of the columns."""
+        rest, found = int(self._distinct[code]), []
+        for values in reversed(self._parts):
+            rest, index = divmod(rest, len(values))
+            found.append(values[index])
+        return tuple(reversed(found))
+
+    def code_of(self, value: Value) -> int | None:
+        """Return the code of a value; None: no cell has it."""
+        combined = 0
+        for values, part in zip(self._parts, value, strict=True):
+            if part not in values:
+                return None
+            combined = combined * len(values) + values.index(part)
+        found = int(np.searchsorted(self._distinct, combined))
+        is_met = found < len(self._distinct) and self._distinct[found] == combined
+        return found if is_met else None
 
 
 def _distinct(codes: Ints) -> Ints:

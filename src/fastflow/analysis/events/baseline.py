@@ -1,0 +1,261 @@
+"""What a slice is expected to have in an hour, and how far hours differ from it.
+
+The expectation is a level times a rhythm times the share of the network on the air:
+the level is the interquartile mean of the 28 days before (Tukey's robust mean: a burst
+of a few days does not move it), the rhythm a factor for each hour of the day and one
+for each weekday. Counts of sources come in clumps, a source sends several packets, so
+that variance is a multiple of the mean (quasi-Poisson: Wedderburn, Biometrika 61,
+1974); the multiple is estimated from each series without its largest hours, and drawn
+towards that of all series where there is little to estimate it from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fastflow.analysis.coverage import Coverage
+from fastflow.analysis.selection import Selection
+
+Floats = npt.NDArray[np.float64]
+
+#: Days that a level is taken from.
+LEVEL_DAYS = 28
+#: Hours with less of the network on the air than this say nothing.
+LEAST_ON_AIR = 0.25
+#: A slice cannot be told from one with so many packets (or sources) an hour.
+FLOOR = 0.1
+#: Lengths of a rise, in hours, that are looked for; longer ones are made of these.
+LENGTHS = (1, 2, 3, 6, 12, 24, 48, 72)
+#: Counts that a rhythm of one's own has to weigh against the rhythm of all.
+_RHYTHM_WEIGHT = 200.0
+#: Clumps that a dispersion of one's own has to weigh against that of all.
+_DISPERSION_WEIGHT = 100.0
+#: Of the largest deviations so many are left out of a dispersion: events are there.
+_TRIMMED = 0.03
+#: What the mean of squares loses by that, of a normal distribution.
+_TRIM_FACTOR = 1.19
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The hours of a store.
+
+    Attributes
+    ----------
+    start : int
+        Hours since 1970.
+    on_air : array of float
+        Share of the network on the air in each hour, as its sensors count.
+    weights : mapping of str to float
+        What each sensor counts; they add up to 1.
+    coverage : Coverage
+        Of which hours of each sensor there are captures.
+    """
+
+    start: int
+    on_air: Floats
+    weights: dict[str, float]
+    coverage: Coverage
+
+    @property
+    def is_known(self) -> npt.NDArray[np.bool_]:
+        """Enough of the network was on the air."""
+        return self.on_air >= LEAST_ON_AIR
+
+    @property
+    def n_days(self) -> int:
+        """Days, of 24 hours from the start on; the last may be cut short."""
+        return -(-len(self.on_air) // 24)
+
+    def by_day(self, values: Floats) -> Floats:
+        """Return sums over days; the last axis is hours."""
+        return np.add.reduceat(values, np.arange(0, len(self.on_air), 24), axis=-1)
+
+
+def read_clock(selection: Selection, coverage: Coverage) -> Clock:
+    """Return how much of the network was on the air, hour by hour.
+
+    A sensor counts as much as it sees on its median day, so that neither a burst nor a
+    day without it makes it count more or less.
+    """
+    conditions = selection.conditions(None)
+    found = selection.store.sql(
+        "select sensor, epoch_us(hour) // 86400000000 as day, "
+        f"sum(packets)::double as packets from {selection.table()} "
+        f"where {conditions} group by all",
+        conditions.params,
+    ).to_pydict()
+    days: dict[str, dict[int, float]] = {}
+    for sensor, day, packets in zip(*found.values(), strict=True):
+        days.setdefault(sensor, {})[day] = packets
+    weights = {}
+    total = np.zeros(coverage.end - coverage.start)
+    for name, hours in coverage.sensors.items():
+        covered: dict[int, int] = {}
+        numbers = (coverage.start + np.flatnonzero(hours.is_covered)) // 24
+        for day, n_hours in zip(*np.unique(numbers, return_counts=True), strict=True):
+            covered[int(day)] = int(n_hours)
+        rates = [days.get(name, {}).get(day, 0.0) / n for day, n in covered.items()]
+        weights[name] = float(np.median(rates)) if rates else 0.0
+    whole = sum(weights.values()) or 1.0
+    weights = {name: weight / whole for name, weight in weights.items()}
+    for name, weight in weights.items():
+        total += weight * coverage.sensors[name].is_covered
+    return Clock(coverage.start, total, weights, coverage)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What some series are expected to be, hour by hour, one a row.
+
+    Attributes
+    ----------
+    values : array of float
+        Counts; at least `FLOOR` times the share on the air.
+    dispersion : array of float, by series and length
+        Variance over mean of sums over `LENGTHS` hours.
+    """
+
+    values: Floats
+    dispersion: Floats
+
+
+def expect(
+    counts: Floats, clock: Clock, clump: float, rhythm: Floats
+) -> Expected:
+    """Return what series are expected to be.
+
+    Parameters
+    ----------
+    counts : array, by series and hour
+        0 in hours that are not known.
+    clump : float
+        The dispersion of a slice about which nothing is known.
+    rhythm : array
+        That of all traffic, by hour.
+    """
+    on_air = np.where(clock.is_known, clock.on_air, 0.0)
+    level = _level(counts, on_air * rhythm, clock)
+    bound = level * on_air * rhythm
+    clipped = np.minimum(counts, bound + 4 * np.sqrt(clump * bound) + clump)
+    own = rhythm_of(clipped, level * on_air, rhythm, clock)
+    level = _level(counts, on_air * own, clock)
+    values = np.maximum(level * own, FLOOR) * on_air
+    return Expected(values, _dispersion(counts, own * on_air, clump))
+
+
+def rhythm_of(counts: Floats, level: Floats, shared: Floats, clock: Clock) -> Floats:
+    """Return factors for the hour of the day times the weekday, by series and hour."""
+    hours = clock.start + np.arange(counts.shape[-1])
+    factor = np.broadcast_to(shared, counts.shape).copy()
+    for phase, n_phases in ((hours % 24, 24), (hours // 24 % 7, 7)):
+        expected = level * factor
+        for which in range(n_phases):
+            mine = phase == which
+            seen = counts[:, mine].sum(axis=1)
+            usual = expected[:, mine].sum(axis=1)
+            ratio = (seen + _RHYTHM_WEIGHT) / (usual + _RHYTHM_WEIGHT)
+            factor[:, mine] *= ratio[:, None]
+    return factor
+
+
+def _level(counts: Floats, weights: Floats, clock: Clock) -> Floats:
+    """Return the level of each hour's day: counts an hour, the whole network on air."""
+    weights = np.broadcast_to(weights, counts.shape)
+    seen, usual = clock.by_day(counts), clock.by_day(weights)
+    # Less than six hours of the whole network make no day.
+    rates = np.where(usual >= 6, seen / np.maximum(usual, 1e-9), np.nan)
+    n_days = rates.shape[1]
+    levels = np.empty_like(rates)
+    for day in range(n_days):
+        first = max(0, day - LEVEL_DAYS)
+        after = max(day, min(n_days, first + LEVEL_DAYS + 1))
+        others = [one for one in range(first, after) if one != day]
+        levels[:, day] = _interquartile_mean(rates[:, others])
+    return np.repeat(levels, 24, axis=1)[:, : counts.shape[1]]
+
+
+def _interquartile_mean(values: Floats) -> Floats:
+    """Return the mean of the middle half of each row; not-a-numbers do not count."""
+    ordered = np.sort(values, axis=1)  # not-a-numbers go last
+    n_there = np.sum(~np.isnan(values), axis=1)
+    low, high = n_there // 4, n_there - n_there // 4
+    place = np.arange(values.shape[1])
+    inside = (place >= low[:, None]) & (place < high[:, None])
+    total = np.where(inside, ordered, 0.0).sum(axis=1)
+    found: Floats = total / np.maximum(high - low, 1)
+    return found
+
+
+def _dispersion(counts: Floats, weights: Floats, clump: float) -> Floats:
+    """Return variance over mean of the sums over each of `LENGTHS`, 1 or more.
+
+    From differences of neighbouring sums (von Neumann, Ann. Math. Stat. 12, 1941), so
+    that a level that changed is no variance.
+    """
+    n_clumps = counts.sum(axis=1) / clump
+    share = n_clumps / (n_clumps + _DISPERSION_WEIGHT)
+    found = np.empty((len(counts), len(LENGTHS)))
+    least = np.ones(len(counts))
+    for column, length in enumerate(LENGTHS):
+        own = _of_differences(_sums(counts, length), _sums(weights, length))
+        # Longer sums differ no less, relative to their mean, than shorter ones.
+        least = np.maximum(least, own)
+        found[:, column] = np.maximum(1.0, share * least + (1 - share) * clump)
+    return found
+
+
+def _sums(values: Floats, length: int) -> Floats:
+    n_whole = values.shape[1] // length
+    whole = values[:, : n_whole * length]
+    return whole.reshape(len(values), n_whole, length).sum(axis=2)
+
+
+def _of_differences(counts: Floats, weights: Floats) -> Floats:
+    one, other = counts[:, :-1], counts[:, 1:]
+    weight, following = weights[:, :-1], weights[:, 1:]
+    known = (weight > 0) & (following > 0)
+    weight, following = np.where(known, weight, 1.0), np.where(known, following, 1.0)
+    rates = one / weight - other / following
+    squares = known * rates**2 / (1 / weight + 1 / following)
+    means = known * (one + other) / (weight + following)
+    n_kept = max(1, int(squares.shape[1] * (1 - _TRIMMED)))
+    kept = np.argpartition(squares, n_kept - 1, axis=1)[:, :n_kept]
+    squares = np.take_along_axis(squares, kept, axis=1).sum(axis=1)
+    means = np.take_along_axis(means, kept, axis=1).sum(axis=1)
+    found: Floats = _TRIM_FACTOR * squares / np.maximum(means, 1e-9)
+    return found
+
+
+def natural_clump(selection: Selection) -> float:
+    """Return the dispersion that single sources make by themselves.
+
+    A third of what one source in a thousand exceeds in a cell and hour: a compound
+    Poisson sum whose terms reach so far is bounded by a Poisson one of such clumps.
+    """
+    conditions = selection.conditions(None)
+    table = selection.table(selection.store.settings.sources)
+    per_source = "packets" if table == "sources" else "packets // sources"
+    found = selection.store.sql(
+        f"select {per_source} as size, count(*) as n from {table} where {conditions} "
+        "group by size order by size",
+        conditions.params,
+    )
+    sizes, times = found["size"].to_numpy(), found["n"].to_numpy()
+    if not len(sizes):
+        return 1.0
+    reached = np.searchsorted(np.cumsum(times), 0.999 * times.sum())
+    return max(1.0, float(sizes[reached]) / 3)
+
+
+def shared_rhythm(counts: Floats, clock: Clock) -> Floats:
+    """Return the rhythm of all traffic, hour by hour."""
+    on_air = np.where(clock.is_known, clock.on_air, 0.0)
+    flat = np.ones(len(on_air))
+    level = _level(counts[None], on_air, clock)
+    clipped = np.minimum(counts[None], 2 * level * on_air)
+    found: Floats = rhythm_of(clipped, level * on_air, flat, clock)[0]
+    return found

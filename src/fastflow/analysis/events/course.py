@@ -1,0 +1,129 @@
+"""The course of an event's own traffic: when else it was there, and how much it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastflow.analysis.events.baseline import FLOOR, LENGTHS, Clock, Expected, Floats
+from fastflow.analysis.events.event import DAYS_BETWEEN
+from fastflow.analysis.events.slices import Slice, add_conditions
+from fastflow.analysis.events.surges import scan
+from fastflow.analysis.selection import Selection
+from fastflow.zones import hour_at
+
+#: A further burst of a known event is one at a chance of one in three million.
+LEAST_SCORE = 15.0
+#: Bursts are one where no more hours than these are between them.
+_HOURS_BETWEEN = 6
+
+
+@dataclass(frozen=True)
+class Course:
+    """An event's traffic, hour by hour.
+
+    Attributes
+    ----------
+    counts : mapping of measure to array
+        From the store's first hour on.
+    expected : mapping of measure to float
+        An hour, the whole network on the air.
+    pieces : list of (int, int)
+        Hours in which it was there, from the store's first one on.
+    """
+
+    counts: dict[str, Floats]
+    expected: dict[str, float]
+    pieces: list[tuple[int, int]]
+
+    def excess(self, clock: Clock) -> dict[str, Floats]:
+        """Return what was there beyond what was expected, in the event's hours."""
+        inside = np.zeros(len(clock.on_air), np.bool_)
+        for first, after in self.pieces:
+            inside[first:after] = True
+        return {
+            measure: np.maximum(counts - self.expected[measure] * clock.on_air, 0.0)
+            * inside
+            for measure, counts in self.counts.items()
+        }
+
+
+def read_counts(
+    selection: Selection, clock: Clock, chosen: Slice, hours: tuple[int, int]
+) -> dict[str, Floats]:
+    """Return packets and sources of a slice, hour by hour; 0 outside of some hours."""
+    needs_sources = any(
+        name in chosen for name in ("source", "src_port", "tcp_seq", "ip_ttl", "network")
+    )
+    table = selection.table(needs_sources)
+    first, after = (hour_at(clock.start + hour) for hour in hours)
+    conditions = selection.conditions((first, after))
+    add_conditions(conditions, chosen)
+    sources = "count(*)" if table == "sources" else "sum(sources)"
+    found = selection.ask(
+        f"select epoch_us(hour) // 3600000000 - {clock.start} as hour, "
+        f"sum(packets)::double as packets, {sources}::double as sources "
+        f"from {table} where {conditions} group by all order by 1",
+        conditions.params,
+        (first, after),
+    )
+    series = {}
+    for measure in ("packets", "sources"):
+        values = np.zeros(len(clock.on_air))
+        values[found["hour"].to_numpy()] = found[measure].to_numpy()
+        series[measure] = values * clock.is_known
+    return series
+
+
+def follow(
+    counts: dict[str, Floats],
+    expected: dict[str, float],
+    clock: Clock,
+    found: tuple[int, int],
+    clumps: dict[str, float],
+    measure: str,
+) -> Course:
+    """Return all bursts of the same traffic, each within a week of another."""
+    usual = np.maximum(expected[measure], FLOOR) * clock.on_air
+    dispersion = np.full((1, len(LENGTHS)), clumps[measure])
+    left = counts[measure][None].copy()
+    first, after = found
+    left[:, first:after] = 0
+    pieces = [found]
+    while True:
+        more = scan(left, Expected(usual[None], dispersion), LEAST_SCORE)
+        fresh = [(start, end) for _, start, end, _ in more]
+        for start, end in fresh:
+            left[:, start:end] = 0
+        if not fresh:
+            break
+        pieces += fresh
+    return Course(counts, expected, _connected(_joined(pieces), found))
+
+
+def _joined(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for first, after in sorted(pieces):
+        if joined and first - joined[-1][1] <= _HOURS_BETWEEN:
+            joined[-1] = joined[-1][0], max(after, joined[-1][1])
+        else:
+            joined.append((first, after))
+    return joined
+
+
+def _connected(
+    pieces: list[tuple[int, int]], found: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Return the pieces that reach the one found by steps of no more than a week."""
+    groups: list[list[tuple[int, int]]] = []
+    for piece in pieces:
+        if groups and piece[0] - groups[-1][-1][1] <= 24 * DAYS_BETWEEN:
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return next(
+        group
+        for group in groups
+        if group[0][0] <= found[0] and found[1] <= group[-1][1]
+    )

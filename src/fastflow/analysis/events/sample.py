@@ -1,0 +1,283 @@
+"""What an excess is made of: the rows of some hours beside those that were expected.
+
+The hours are compared with the same hours of the week in weeks nearby. Each sensor is
+compared with itself alone, over hours that it covered: one that was not there before
+says nothing about what changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from fastflow.analysis.events.baseline import Clock, Floats
+from fastflow.analysis.events.series import Codes
+from fastflow.analysis.events.slices import (
+    DIMENSIONS,
+    FIELDS,
+    NAMEABLE,
+    Slice,
+    Value,
+    columns_of,
+)
+from fastflow.analysis.selection import Selection
+from fastflow.zones import hour_at
+
+_WEEK = 168
+#: Weeks that hours are compared with.
+_N_WEEKS = 4
+#: Rows that are read for one event, at most.
+_ROWS = 600_000
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Hours of an event, and those that they are compared with; from the start on."""
+
+    start: int
+    end: int
+    references: tuple[tuple[int, int], ...]
+
+
+def stretch_of(clock: Clock, start: int, end: int, rows_per_hour: float) -> Stretch:
+    """Return the first hours of an event, and the same hours of weeks before it.
+
+    Weeks after it are taken where there were not two before.
+    """
+    n_hours = len(clock.on_air)
+    most = max(1, int(_ROWS / (_N_WEEKS + 1) / max(rows_per_hour, 1)))
+    end = min(end, start + most, start + 72)
+    weeks = [-n for n in range(1, _N_WEEKS + 1)] + list(range(1, _N_WEEKS + 1))
+    usable = [
+        week
+        for week in weeks
+        if start + week * _WEEK >= 0
+        and end + week * _WEEK <= n_hours
+        and clock.is_known[start + week * _WEEK : end + week * _WEEK].mean() > 0.5
+    ]
+    before = [week for week in usable if week < 0]
+    chosen = before if len(before) >= 2 else usable[:_N_WEEKS]
+    references = tuple(
+        (start + week * _WEEK, end + week * _WEEK) for week in sorted(chosen)
+    )
+    return Stretch(start, end, references)
+
+
+class Sample:
+    """The rows of a stretch, and of what it is compared with.
+
+    Attributes
+    ----------
+    weights : mapping of str to array
+        Packets and sources of each row; negative where it was expected.
+    is_now : array of bool
+        The row is of the event's own hours.
+    """
+
+    def __init__(self, selection: Selection, clock: Clock, stretch: Stretch) -> None:
+        self.stretch = stretch
+        table = selection.table(selection.store.settings.sources)
+        self._names = [
+            name
+            for name, dimension in DIMENSIONS.items()
+            if table == "sources" or not dimension.of_sources
+        ]
+        columns = columns_of(tuple(self._names))
+        spans = [(stretch.start, stretch.end), *stretch.references]
+        conditions = selection.conditions(None)
+        hours = [
+            (hour_at(clock.start + first), hour_at(clock.start + after))
+            for first, after in spans
+        ]
+        term = " or ".join(["hour >= ? and hour < ?"] * len(hours))
+        conditions.add(f"({term})", *(moment for span in hours for moment in span))
+        sources = "count(*)" if table == "sources" else "sum(sources)"
+        shown = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
+        bounds = min(span[0] for span in hours), max(span[1] for span in hours)
+        self._rows = selection.ask(
+            f"select hour >= ? and hour < ? as is_now, {shown}, "
+            f"sum(packets)::double as packets, {sources}::double as sources "
+            f"from {table} where {conditions} group by all",
+            [*hours[0], *conditions.params],
+            bounds,
+        )
+        self.is_now = self._rows["is_now"].to_numpy(zero_copy_only=False).astype(bool)
+        scale = self._scales(clock, spans)
+        self.weights = {
+            name: np.where(self.is_now, 1.0, -scale)
+            * np.where(scale > 0, self._rows[name].to_numpy(), 0.0)
+            for name in ("packets", "sources")
+        }
+
+    def _scales(self, clock: Clock, spans: list[tuple[int, int]]) -> Floats:
+        """Return what a row that was expected counts for, by its sensor; 0: nothing."""
+        codes = self.codes("sensor")
+        scales = np.zeros(codes.n_values)
+        for code in range(codes.n_values if len(codes.of_cell) else 0):
+            hours = clock.coverage.sensors.get(codes.value(code)[0])
+            if hours is None:
+                continue
+            covered = hours.is_covered & clock.is_known
+            now, *then = (int(covered[first:after].sum()) for first, after in spans)
+            scales[code] = now / sum(then) if sum(then) else 0.0
+        return scales[codes.of_cell]
+
+    def codes(self, dimension: str) -> Codes:
+        """Return the values of a dimension, row by row."""
+        if dimension not in self._coded:
+            columns = DIMENSIONS[dimension].columns
+            self._coded[dimension] = Codes([self._rows[name] for name in columns])
+        return self._coded[dimension]
+
+    @cached_property
+    def _coded(self) -> dict[str, Codes]:
+        return {}
+
+    def has(self, dimension: str) -> bool:
+        """Whether rows can be told apart by it."""
+        return dimension in self._names
+
+    def mask(self, chosen: Slice) -> Mask:
+        """Return which rows lie in a slice."""
+        found = np.ones(len(self.is_now), np.bool_)
+        for dimension, value in chosen.items():
+            if not self.has(dimension):
+                continue
+            codes = self.codes(dimension)
+            code = codes.code_of(value)
+            found &= (codes.of_cell == code) if code is not None else False
+        return found
+
+    def excess(self, mask: Mask, measure: str) -> float:
+        """Return how much more there was than expected."""
+        return float(self.weights[measure][mask].sum())
+
+    def expected(self, mask: Mask, measure: str) -> float:
+        """Return how much was expected."""
+        return float(-self.weights[measure][mask & ~self.is_now].sum())
+
+    def largest(self, dimension: str, mask: Mask, measure: str) -> tuple[Value, float]:
+        """Return the value with the largest excess, and that excess."""
+        codes = self.codes(dimension)
+        mask = mask & codes.is_there
+        by_value = np.bincount(
+            codes.of_cell[mask],
+            weights=self.weights[measure][mask],
+            minlength=codes.n_values,
+        )
+        best = int(np.argmax(by_value))
+        return codes.value(best), float(by_value[best])
+
+    def n_sources(self, mask: Mask) -> int | None:
+        """Return how many different sources there were; None: it is not known."""
+        if not self.has("source"):
+            return None
+        return len(np.unique(self.codes("source").of_cell[mask & self.is_now]))
+
+
+#: An excess is of one value where that has so much of it.
+CONCENTRATED = 0.8
+#: A value tells something where usually less than this has it.
+NARROWING = 0.75
+#: A header field is constant where so many packets of an event share its value.
+CONSTANT = 0.9
+#: What counts beside what was expected in a slice itself, relative to the excess: what
+#: is usual in all traffic.
+_USUAL_WEIGHT = 0.05
+#: Outside of a slice, an excess this large and this significant is of the event, too.
+_OUTSIDE, _OUTSIDE_DEVIATIONS = 0.25, 4.0
+#: A value of these is of one value of the other: what is usual, is usual within that.
+_WITHIN = {"signature": "window", "source": "country"}
+
+
+def narrow(
+    sample: Sample, hit: Slice, measure: str, dispersion: float
+) -> dict[str, Value]:
+    """Return the slice that explains an excess: as narrow as that is, no narrower.
+
+    Header fields other than the window stay as the hit has them.
+    """
+    chosen = dict(hit)
+    if "signature" in chosen:
+        chosen["window"] = chosen["signature"][:1]
+    for dimension in reversed(NAMEABLE):
+        if dimension in chosen and _reaches_out(
+            sample, chosen, dimension, measure, dispersion
+        ):
+            del chosen[dimension]
+    for dimension in NAMEABLE:
+        if dimension in chosen or not sample.has(dimension):
+            continue
+        mask = sample.mask(chosen)
+        whole = sample.excess(mask, measure)
+        if not mask.any() or whole <= 0:
+            break
+        value, excess = sample.largest(dimension, mask, measure)
+        if excess >= CONCENTRATED * whole:
+            chosen[dimension] = value
+    for dimension in reversed(NAMEABLE):
+        if dimension in chosen and not _tells(sample, chosen, dimension, measure):
+            del chosen[dimension]
+    return chosen
+
+
+def _reaches_out(
+    sample: Sample,
+    chosen: Slice,
+    dimension: str,
+    measure: str,
+    dispersion: float,
+) -> bool:
+    """Return whether the excess is in other values of a dimension as well."""
+    rest = {name: value for name, value in chosen.items() if name != dimension}
+    inside = sample.mask(chosen)
+    outside = sample.mask(rest) & ~inside
+    excess = sample.excess(outside, measure)
+    deviation = np.sqrt(dispersion * (sample.expected(outside, measure) + dispersion))
+    return bool(
+        excess > _OUTSIDE * sample.excess(inside, measure)
+        and excess > _OUTSIDE_DEVIATIONS * deviation
+    )
+
+
+def _tells(sample: Sample, chosen: Slice, dimension: str, measure: str) -> bool:
+    """Return whether a value of the slice excludes what is there without it."""
+    everything = np.ones(len(sample.is_now), np.bool_)
+    within = _WITHIN.get(dimension)
+    if within in chosen:
+        everything = sample.mask({within: chosen[within]})
+    alone = sample.mask({dimension: chosen[dimension]}) & everything
+    whole = sample.expected(everything, measure)
+    if whole > 0:
+        usual = sample.expected(alone, measure) / whole
+    else:
+        # Nothing was there: what is never another says nothing, but for an address.
+        usual = 0.0 if dimension == "source" or not within else 1.0
+    rest = {name: value for name, value in chosen.items() if name != dimension}
+    inside, around = sample.mask(chosen), sample.mask(rest)
+    weight = _USUAL_WEIGHT * max(0.0, sample.excess(inside, measure)) + 1.0
+    share = (sample.expected(inside, measure) + weight * usual) / (
+        sample.expected(around, measure) + weight
+    )
+    return share <= NARROWING
+
+
+def constant_fields(sample: Sample, chosen: Slice) -> dict[str, Value]:
+    """Return the header fields whose value nearly all packets of an excess share."""
+    mask = sample.mask(chosen)
+    whole = sample.excess(mask, "packets")
+    found: dict[str, Value] = {}
+    for field in FIELDS:
+        if not sample.has(field) or whole <= 0:
+            continue
+        value, excess = sample.largest(field, mask, "packets")
+        if excess >= CONSTANT * whole and _tells(
+            sample, {**chosen, field: value}, field, "packets"
+        ):
+            found[field] = value
+    return found

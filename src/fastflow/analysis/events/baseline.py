@@ -5,8 +5,8 @@ the level is the interquartile mean of the 28 days before (Tukey's robust mean: 
 of a few days does not move it), the rhythm a factor for each hour of the day and one
 for each weekday. Counts of sources come in clumps, a source sends several packets, so
 that variance is a multiple of the mean (quasi-Poisson: Wedderburn, Biometrika 61,
-1974); the multiple is estimated from each series without its largest hours, and drawn
-towards that of all series where there is little to estimate it from.
+1974); the multiple is estimated from each series without its largest steps, and is no
+less than what single sources make by themselves.
 """
 
 from __future__ import annotations
@@ -26,13 +26,11 @@ LEVEL_DAYS = 28
 #: Hours with less of the network on the air than this say nothing.
 LEAST_ON_AIR = 0.25
 #: A slice cannot be told from one with so many packets (or sources) an hour.
-FLOOR = 0.1
+FLOOR = 0.25
 #: Lengths of a rise, in hours, that are looked for; longer ones are made of these.
 LENGTHS = (1, 2, 3, 6, 12, 24, 48, 72)
 #: Counts that a rhythm of one's own has to weigh against the rhythm of all.
 _RHYTHM_WEIGHT = 200.0
-#: Clumps that a dispersion of one's own has to weigh against that of all.
-_DISPERSION_WEIGHT = 100.0
 #: Of the largest deviations so many are left out of a dispersion: events are there.
 _TRIMMED = 0.03
 #: What the mean of squares loses by that, of a normal distribution.
@@ -133,7 +131,7 @@ def expect(
     counts : array, by series and hour
         0 in hours that are not known.
     clump : float
-        The dispersion of a slice about which nothing is known.
+        The least dispersion.
     rhythm : array
         That of all traffic, by hour.
     """
@@ -191,20 +189,17 @@ def _interquartile_mean(values: Floats) -> Floats:
 
 
 def _dispersion(counts: Floats, weights: Floats, clump: float) -> Floats:
-    """Return variance over mean of the sums over each of `LENGTHS`, 1 or more.
+    """Return variance over mean of the sums over each of `LENGTHS` hours.
 
     From differences of neighbouring sums (von Neumann, Ann. Math. Stat. 12, 1941), so
     that a level that changed is no variance.
     """
-    n_clumps = counts.sum(axis=1) / clump
-    share = n_clumps / (n_clumps + _DISPERSION_WEIGHT)
     found = np.empty((len(counts), len(LENGTHS)))
-    least = np.ones(len(counts))
+    least = np.full(len(counts), clump)
     for column, length in enumerate(LENGTHS):
         own = _of_differences(_sums(counts, length), _sums(weights, length))
         # Longer sums differ no less, relative to their mean, than shorter ones.
-        least = np.maximum(least, own)
-        found[:, column] = np.maximum(1.0, share * least + (1 - share) * clump)
+        found[:, column] = least = np.maximum(least, own)
     return found
 
 

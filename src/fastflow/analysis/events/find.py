@@ -80,6 +80,8 @@ class Finder:
             measure: shared_rhythm(self.pool.total(measure), self.clock)
             for measure in self.clumps
         }
+        #: Slices of events, and what share of their traffic is theirs, hour by hour.
+        self._known: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._rows_per_hour = len(self.pool.hours) / max(1, self.pool.n_hours)
 
     @property
@@ -111,9 +113,9 @@ class Finder:
         """Add the event that a rise is of, and take it away; or the rise, if none."""
         stretch = stretch_of(self.clock, hit.start, hit.end, self._rows_per_hour)
         sample = Sample(self.selection, self.clock, stretch)
-        counts, expected = pursuit.expected(hit)
-        own = slice(stretch.start, stretch.end)
-        rise = counts[0, own].sum() - expected.values[0, own].sum()
+        for known, share in self._known:
+            sample.leave_out(known, share)
+        rise = pursuit.rise(hit, stretch.start, stretch.end)
         key = self.pool.keys[hit.series].slice
         seen = sample.excess(sample.mask(key), hit.measure)
         if not stretch.references or seen < _LEAST_LEFT * rise:
@@ -130,7 +132,7 @@ class Finder:
         self._measure(event, course)
         event.kind = kind_of(event, sample, self.pool, self.clock)
         found.append(event)
-        self._take_away(pursuit, sample, event, course, hit)
+        self._expect_it(pursuit, sample, event, course, hit)
 
     def _event(
         self, sample: Sample, hit: Hit, chosen: dict[str, Any], fixed: dict[str, Any]
@@ -170,7 +172,7 @@ class Finder:
         )
         event.details["hours"] = int((hours & self.clock.is_known).sum())
 
-    def _take_away(
+    def _expect_it(
         self,
         pursuit: Pursuit,
         sample: Sample,
@@ -190,7 +192,13 @@ class Finder:
             part = sample.excess(both, measure) / whole[measure]
             return min(1.0, max(0.0, part))
 
-        pursuit.take_away(course.excess(self.clock), share)
+        excess = course.excess(self.clock)
+        shares = {
+            measure: excess[measure] / np.maximum(course.counts[measure], 1.0)
+            for measure in excess
+        }
+        self._known.append((event.whole, shares))
+        pursuit.explain(excess, share)
         again = pursuit.best()
         if again is not None and (again.series, again.measure, again.start) == (
             hit.series,

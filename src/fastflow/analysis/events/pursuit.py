@@ -1,9 +1,9 @@
-"""One phenomenon after the other: the best rise is explained, and taken away.
+"""One phenomenon after the other: the best rise is explained, and expected after that.
 
 A phenomenon makes many series rise: its port's, its country's, its window's, and those
-of pairs of them. The likeliest rise is explained first; what it explains is subtracted
-from all other series, which are then looked at again. What still rises is another one
-(matching pursuit: Mallat & Zhang, IEEE Trans. Signal Process. 41, 1993).
+of pairs of them. The likeliest rise is explained first; its share of every other series
+is from then on expected there, and the series are looked at again. What still rises is
+another one (matching pursuit: Mallat & Zhang, IEEE Trans. Signal Process. 41, 1993).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class _Group:
     rhythm: Floats
     series: Ints
     counts: Floats
+    explained: Floats
     hits: dict[int, Hit]
 
 
@@ -58,28 +59,36 @@ class Pursuit:
         for measure, clump in clumps.items():
             group = _Group(
                 measure, clump, rhythms[measure], np.empty(0, np.int64),
-                np.empty((0, pool.n_hours)), {},
+                np.empty((0, pool.n_hours)), np.empty((0, 0)), {},
             )  # fmt: skip
             kept = [group.series]
             rows = [group.counts]
             for chosen in _blocks(worth_it(pool, measure, clump)):
                 counts = pool.dense(measure, chosen) * clock.is_known
-                hits = self._scan(group, chosen, counts)
+                hits = self._scan(group, chosen, counts, np.zeros_like(counts))
                 rising = np.isin(chosen, [hit.series for hit in hits])
                 kept.append(chosen[rising])
                 rows.append(counts[rising])
                 group.hits.update({hit.series: hit for hit in hits})
             group.series, group.counts = np.concatenate(kept), np.concatenate(rows)
+            group.explained = np.zeros_like(group.counts)
             self._groups[measure] = group
 
-    def _scan(self, group: _Group, chosen: Ints, counts: Floats) -> list[Hit]:
-        expected = expect(counts, self.clock, group.clump, group.rhythm)
+    def _scan(
+        self, group: _Group, chosen: Ints, counts: Floats, explained: Floats
+    ) -> list[Hit]:
+        expected = self._expect(group, counts, explained)
         best: dict[int, Hit] = {}
         for row, start, end, score in scan(counts, expected, self._least):
             series = int(chosen[row])
             if series not in best or score > best[series].score:
                 best[series] = Hit(series, group.measure, start, end, score)
         return list(best.values())
+
+    def _expect(self, group: _Group, counts: Floats, explained: Floats) -> Expected:
+        usual = np.maximum(counts - explained, 0.0)
+        expected = expect(usual, self.clock, group.clump, group.rhythm)
+        return Expected(expected.values + explained, expected.dispersion)
 
     def best(self) -> Hit | None:
         """Return the likeliest rise there is; ties in the order of series."""
@@ -90,24 +99,33 @@ class Pursuit:
             default=None,
         )
 
-    def expected(self, hit: Hit) -> tuple[Floats, Expected]:
-        """Return the series of a hit as it is by now, and what it is expected to be."""
-        group = self._groups[hit.measure]
-        row = int(np.searchsorted(group.series, hit.series))
-        counts = group.counts[row : row + 1]
-        return counts, expect(counts, self.clock, group.clump, group.rhythm)
+    def rise(self, hit: Hit, start: int, end: int) -> float:
+        """Return how much more there was in some hours than was expected."""
+        group, row = self._row(hit)
+        counts = group.counts[row]
+        expected = self._expect(group, counts, group.explained[row])
+        hours = slice(start, end)
+        return float(counts[0, hours].sum() - expected.values[0, hours].sum())
 
     def dismiss(self, hit: Hit) -> None:
-        """Take a rise away that is none."""
-        counts, expected = self.expected(hit)
+        """Expect a rise that is none."""
+        group, row = self._row(hit)
+        counts, explained = group.counts[row], group.explained[row]
+        expected = self._expect(group, counts, explained)
         hours = slice(hit.start, hit.end)
-        counts[:, hours] = np.minimum(counts[:, hours], expected.values[:, hours])
-        self._again(self._groups[hit.measure], np.array([hit.series]))
+        rise = counts[:, hours] - expected.values[:, hours]
+        explained[:, hours] += np.maximum(rise, 0.0)
+        self._again(group, np.array([hit.series]))
 
-    def take_away(
+    def _row(self, hit: Hit) -> tuple[_Group, slice]:
+        group = self._groups[hit.measure]
+        row = int(np.searchsorted(group.series, hit.series))
+        return group, slice(row, row + 1)
+
+    def explain(
         self, excess: Mapping[str, Floats], share: Callable[[int, str], float]
     ) -> None:
-        """Subtract what an event explains.
+        """Expect what an event makes of each series.
 
         Parameters
         ----------
@@ -118,15 +136,11 @@ class Pursuit:
         """
         for measure, group in self._groups.items():
             mine = excess[measure]
-            hours = np.flatnonzero(mine > 0)
-            if not len(hours):
-                continue
             touched = []
             for row, series in enumerate(group.series.tolist()):
                 part = share(series, measure)
-                if part > 0.01:
-                    left = group.counts[row, hours] - part * mine[hours]
-                    group.counts[row, hours] = np.maximum(left, 0.0)
+                if part > 0:
+                    group.explained[row] += part * mine
                     if series in group.hits:
                         touched.append(series)
             self._again(group, np.array(touched, np.int64))
@@ -136,7 +150,7 @@ class Pursuit:
             rows = np.searchsorted(group.series, chosen)
             for one in chosen.tolist():
                 group.hits.pop(one, None)
-            hits = self._scan(group, chosen, group.counts[rows])
+            hits = self._scan(group, chosen, group.counts[rows], group.explained[rows])
             group.hits.update({hit.series: hit for hit in hits})
 
 

@@ -7,6 +7,7 @@ says nothing about what changed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,13 +101,14 @@ class Sample:
         shown = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
         bounds = min(span[0] for span in hours), max(span[1] for span in hours)
         self._rows = selection.ask(
-            f"select hour >= ? and hour < ? as is_now, {shown}, "
+            f"select epoch_us(hour) // 3600000000 - {clock.start} as hour, {shown}, "
             f"sum(packets)::double as packets, {sources}::double as sources "
             f"from {table} where {conditions} group by all",
-            [*hours[0], *conditions.params],
+            conditions.params,
             bounds,
         )
-        self.is_now = self._rows["is_now"].to_numpy(zero_copy_only=False).astype(bool)
+        self._hour = self._rows["hour"].to_numpy()
+        self.is_now = (self._hour >= stretch.start) & (self._hour < stretch.end)
         scale = self._scales(clock, spans)
         self.weights = {
             name: np.where(self.is_now, 1.0, -scale)
@@ -126,6 +128,12 @@ class Sample:
             now, *then = (int(covered[first:after].sum()) for first, after in spans)
             scales[code] = now / sum(then) if sum(then) else 0.0
         return scales[codes.of_cell]
+
+    def leave_out(self, chosen: Slice, share: Mapping[str, Floats]) -> None:
+        """Take from each hour the share that a known event has in its slice's rows."""
+        mask = self.mask(chosen)
+        for measure, by_hour in share.items():
+            self.weights[measure][mask] *= 1 - by_hour[self._hour[mask]]
 
     def codes(self, dimension: str) -> Codes:
         """Return the values of a dimension, row by row."""
@@ -165,13 +173,25 @@ class Sample:
         """Return the value with the largest excess, and that excess."""
         codes = self.codes(dimension)
         mask = mask & codes.is_there
-        by_value = np.bincount(
+        by_value = self._by_value(dimension, mask, measure)
+        best = int(np.argmax(by_value))
+        return codes.value(best), float(by_value[best])
+
+    def spread(self, dimension: str, mask: Mask, measure: str) -> float:
+        """Return the excess without the two values that have the most of it.
+
+        What rises for another reason is mostly of one value.
+        """
+        by_value = self._by_value(dimension, mask, measure)
+        return float(by_value.sum() - np.sort(by_value)[-_OTHERS:].sum())
+
+    def _by_value(self, dimension: str, mask: Mask, measure: str) -> Floats:
+        codes = self.codes(dimension)
+        return np.bincount(
             codes.of_cell[mask],
             weights=self.weights[measure][mask],
             minlength=codes.n_values,
         )
-        best = int(np.argmax(by_value))
-        return codes.value(best), float(by_value[best])
 
     def n_sources(self, mask: Mask) -> int | None:
         """Return how many different sources there were; None: it is not known."""
@@ -191,6 +211,8 @@ CONSTANT = 0.9
 _USUAL_WEIGHT = 0.05
 #: Outside of a slice, an excess this large and this significant is of the event, too.
 _OUTSIDE, _OUTSIDE_DEVIATIONS = 0.25, 4.0
+#: So many values may rise for reasons of their own.
+_OTHERS = 2
 #: A value of these is of one value of the other: what is usual, is usual within that.
 _WITHIN = {"signature": "window", "source": "country"}
 
@@ -237,7 +259,7 @@ def _reaches_out(
     rest = {name: value for name, value in chosen.items() if name != dimension}
     inside = sample.mask(chosen)
     outside = sample.mask(rest) & ~inside
-    excess = sample.excess(outside, measure)
+    excess = sample.spread(dimension, outside, measure)
     deviation = np.sqrt(dispersion * (sample.expected(outside, measure) + dispersion))
     return bool(
         excess > _OUTSIDE * sample.excess(inside, measure)

@@ -9,7 +9,7 @@ import numpy as np
 from fastflow.analysis.events.baseline import FLOOR, LENGTHS, Clock, Expected, Floats
 from fastflow.analysis.events.event import DAYS_BETWEEN
 from fastflow.analysis.events.slices import Slice, add_conditions
-from fastflow.analysis.events.surges import scan
+from fastflow.analysis.events.surges import refine, scan
 from fastflow.analysis.selection import Selection
 from fastflow.zones import hour_at
 
@@ -92,13 +92,12 @@ def follow(
     left[:, first:after] = 0
     pieces = [found]
     while True:
-        more = scan(left, Expected(usual[None], dispersion), LEAST_SCORE)
-        fresh = [(start, end) for _, start, end, _ in more]
-        for start, end in fresh:
-            left[:, start:end] = 0
-        if not fresh:
+        more = next(scan(left, Expected(usual[None], dispersion), LEAST_SCORE), None)
+        if more is None:
             break
-        pieces += fresh
+        start, end, _ = refine(left[0], usual, dispersion[0], more[1], more[2])
+        left[:, start:end] = 0
+        pieces.append((start, end))
     return Course(counts, expected, _connected(_joined(pieces), found))
 
 

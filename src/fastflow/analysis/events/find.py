@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastflow.analysis.coverage import INPUT_HOURS, cover
 from fastflow.analysis.events.baseline import (
     LENGTHS,
     Clock,
+    Floats,
     natural_clump,
     read_clock,
     shared_rhythm,
@@ -19,21 +21,26 @@ from fastflow.analysis.events.course import Course, follow, read_counts
 from fastflow.analysis.events.event import Event
 from fastflow.analysis.events.kinds import kind_of
 from fastflow.analysis.events.pursuit import Pursuit
-from fastflow.analysis.events.sample import Sample, narrow, stretch_of
+from fastflow.analysis.events.sample import Sample, narrow, stretch_of, stretch_of_ramp
 from fastflow.analysis.events.sample import constant_fields as constants
 from fastflow.analysis.events.series import Pool, read_pool, stored_hours
+from fastflow.analysis.events.slices import Slice
 from fastflow.analysis.events.surges import Hit
+from fastflow.analysis.events.trends import Ramp, Trends, daily, levels_along, ramp_of
 from fastflow.analysis.events.wording import sentence
 from fastflow.analysis.selection import Selection
 from fastflow.zones import hour_number
 
 #: Of all events that are told, so many may be none.
-FALSE_DISCOVERIES = 0.001
+FALSE_DISCOVERIES = 0.0001
 #: A source is a clump of its own, and is seen by several sensors.
 _SOURCE_CLUMP = 1.5
 #: What is left of a rise when it is looked at sensor by sensor, at least.
 _LEAST_LEFT = 0.4
 _MOST_EVENTS = 100
+
+#: What an event makes by hour, and how much of that is a series'.
+_Explained = tuple[dict[str, Floats], Callable[[int, str], float]]
 
 
 def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
@@ -100,17 +107,105 @@ class Finder:
         least = self._log_places + np.log(
             self._n_tests / (FALSE_DISCOVERIES * _MOST_EVENTS)
         )
-        pursuit = Pursuit(self.pool, self.clock, self.clumps, self.rhythms, least)
         found: list[Event] = []
-        while len(found) < _MOST_EVENTS:
-            hit = pursuit.best()
-            if hit is None:
-                break
-            self._explain(pursuit, hit, found)
+        known = (self.pool, self.clock, self.clumps, self.rhythms)
+        pursuit = Pursuit(*known, least)
+        explained: list[_Explained] = []
+        while len(found) < _MOST_EVENTS and (hit := pursuit.best()):
+            one = self._explain_ramp(self._ramp_of(pursuit, hit, least), found)
+            one = one or self._explain(pursuit, hit, found)
+            if one is None:
+                pursuit.dismiss(hit)
+                continue
+            explained.append(one)
+            pursuit.explain(*one)
+            again = pursuit.best()
+            if again is not None and again.is_like(hit):
+                pursuit.dismiss(again)
+        trends = Trends(*known, least - self._log_places)
+        for one in explained:
+            trends.explain(*one)
+        while len(found) < _MOST_EVENTS and (ramp := trends.best()):
+            one = self._explain_ramp(ramp, found)
+            if one is not None:
+                trends.explain(*one)
+            trends.dismiss(ramp)
         return self._significant(found)
 
-    def _explain(self, pursuit: Pursuit, hit: Hit, found: list[Event]) -> None:
-        """Add the event that a rise is of, and take it away; or the rise, if none."""
+    def _ramp_of(self, pursuit: Pursuit, hit: Hit, least: float) -> Ramp | None:
+        """Return the ramp of the series of a hit, if it rises slowly as a whole."""
+        counts = pursuit.unexplained(hit)
+        days = daily(counts, self.clock, self.rhythms[hit.measure])
+        return ramp_of(
+            days, hit, self.clumps[hit.measure], least - self._log_places
+        )
+
+    def _explain_ramp(
+        self, ramp: Ramp | None, found: list[Event]
+    ) -> _Explained | None:
+        """Add the event that a ramp is of; None: it is none, sensor by sensor."""
+        if ramp is None:
+            return None
+        stretch = stretch_of_ramp(self.clock, ramp, self._rows_per_hour)
+        if not stretch.references:
+            return None
+        sample = Sample(self.selection, self.clock, stretch)
+        for known, share in self._known:
+            sample.leave_out(known, share)
+        key = self.pool.keys[ramp.series].slice
+        change = abs(ramp.high - ramp.low) / 24 * (stretch.end - stretch.start)
+        if sample.excess(sample.mask(key), ramp.measure) < _LEAST_LEFT * change:
+            return None
+        chosen = narrow(sample, key, ramp.measure, self.clumps[ramp.measure])
+        for name in ("src_port", "tcp_seq", "network"):
+            chosen.pop(name, None)
+        n_days = self.clock.n_days
+        counts = read_counts(self.selection, self.clock, chosen, (0, self.pool.n_hours))
+        excess, levels = {}, {}
+        for measure, values in counts.items():
+            days = daily(values, self.clock, self.rhythms[measure])
+            level = levels_along(days, ramp, n_days)
+            levels[measure] = level
+            rise = np.repeat(level - level.min(), 24)[: self.pool.n_hours] / 24
+            excess[measure] = rise * self.clock.on_air * self.rhythms[measure]
+        start, end = self.clock.start + 24 * ramp.first, self.clock.start + 24 * ramp.last
+        end = min(end, self.clock.start + self.pool.n_hours)
+        event = Event("trend", [(start, end)], chosen, {}, ramp.score)
+        event.score += self._log_places  # it is one place that was looked at
+        event.details |= {
+            "measure": ramp.measure,
+            "first_level": float(levels[ramp.measure][0]),
+            "last_level": float(levels[ramp.measure][-1]),
+        }
+        inside = slice(24 * ramp.first, 24 * ramp.last)
+        event.packets = int(counts["packets"][inside].sum())
+        low = levels["packets"].min() / 24
+        event.baseline = float(low * self.clock.on_air[inside].sum())
+        found.append(event)
+        shares = {m: excess[m] / np.maximum(counts[m], 1.0) for m in excess}
+        self._known.append(
+            (chosen, {m: np.clip(values, 0.0, 1.0) for m, values in shares.items()})
+        )
+        return excess, self._share(sample, chosen)
+
+    def _share(self, sample: Sample, chosen: Slice) -> Callable[[int, str], float]:
+        """Return how much of an event's excess is of a series."""
+        mine = sample.mask(chosen)
+        whole = {measure: sample.excess(mine, measure) for measure in self.clumps}
+
+        def share(series: int, measure: str) -> float:
+            if whole[measure] <= 0:
+                return 0.0
+            both = mine & sample.mask(self.pool.keys[series].slice)
+            part = sample.excess(both, measure) / whole[measure]
+            return min(1.0, max(0.0, part))
+
+        return share
+
+    def _explain(
+        self, pursuit: Pursuit, hit: Hit, found: list[Event]
+    ) -> _Explained | None:
+        """Add the event that a rise is of; None: it is none, sensor by sensor."""
         stretch = stretch_of(self.clock, hit.start, hit.end, self._rows_per_hour)
         sample = Sample(self.selection, self.clock, stretch)
         for known, share in self._known:
@@ -119,8 +214,7 @@ class Finder:
         key = self.pool.keys[hit.series].slice
         seen = sample.excess(sample.mask(key), hit.measure)
         if not stretch.references or seen < _LEAST_LEFT * rise:
-            pursuit.dismiss(hit)
-            return
+            return None
         chosen = narrow(sample, key, hit.measure, self.clumps[hit.measure])
         fixed = constants(sample, chosen)
         event = self._event(sample, hit, chosen, fixed)
@@ -131,8 +225,29 @@ class Finder:
         ]
         self._measure(event, course)
         event.kind = kind_of(event, sample, self.pool, self.clock)
-        found.append(event)
-        self._expect_it(pursuit, sample, event, course, hit)
+        if not self._is_peak(event, found):
+            found.append(event)
+        share = self._share(sample, event.whole)
+        excess = course.excess(self.clock)
+        shares = {
+            measure: excess[measure] / np.maximum(course.counts[measure], 1.0)
+            for measure in excess
+        }
+        self._known.append((event.whole, shares))
+        return excess, share
+
+    def _is_peak(self, event: Event, found: list[Event]) -> bool:
+        """Return whether it is a short peak on top of a trend, which then has it."""
+        for trend in found:
+            if (
+                trend.kind == "trend"
+                and trend.slice.items() <= event.whole.items()
+                and trend.start < event.end
+                and event.start < trend.end
+            ):
+                trend.details.setdefault("peaks", []).extend(event.pieces)
+                return True
+        return False
 
     def _event(
         self, sample: Sample, hit: Hit, chosen: dict[str, Any], fixed: dict[str, Any]
@@ -171,41 +286,6 @@ class Finder:
             (course.expected["packets"] * self.clock.on_air[hours]).sum()
         )
         event.details["hours"] = int((hours & self.clock.is_known).sum())
-
-    def _expect_it(
-        self,
-        pursuit: Pursuit,
-        sample: Sample,
-        event: Event,
-        course: Course,
-        hit: Hit,
-    ) -> None:
-        mine = sample.mask(event.whole)
-        whole = {
-            measure: sample.excess(mine, measure) for measure in self.clumps
-        }
-
-        def share(series: int, measure: str) -> float:
-            if whole[measure] <= 0:
-                return 0.0
-            both = mine & sample.mask(self.pool.keys[series].slice)
-            part = sample.excess(both, measure) / whole[measure]
-            return min(1.0, max(0.0, part))
-
-        excess = course.excess(self.clock)
-        shares = {
-            measure: excess[measure] / np.maximum(course.counts[measure], 1.0)
-            for measure in excess
-        }
-        self._known.append((event.whole, shares))
-        pursuit.explain(excess, share)
-        again = pursuit.best()
-        if again is not None and (again.series, again.measure, again.start) == (
-            hit.series,
-            hit.measure,
-            hit.start,
-        ):
-            pursuit.dismiss(again)
 
     def _significant(self, found: list[Event]) -> list[Event]:
         """Return the events that the false discovery rate allows."""

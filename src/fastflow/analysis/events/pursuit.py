@@ -15,7 +15,7 @@ import numpy as np
 
 from fastflow.analysis.events.baseline import FLOOR, Clock, Expected, Floats, expect
 from fastflow.analysis.events.series import Ints, Pool
-from fastflow.analysis.events.surges import Hit, likelihood, scan
+from fastflow.analysis.events.surges import Hit, likelihood, refine, scan
 
 #: Series that are looked at together: some hundred MB.
 _AT_ONCE = 512
@@ -78,12 +78,10 @@ class Pursuit:
         self, group: _Group, chosen: Ints, counts: Floats, explained: Floats
     ) -> list[Hit]:
         expected = self._expect(group, counts, explained)
-        best: dict[int, Hit] = {}
-        for row, start, end, score in scan(counts, expected, self._least):
-            series = int(chosen[row])
-            if series not in best or score > best[series].score:
-                best[series] = Hit(series, group.measure, start, end, score)
-        return list(best.values())
+        return [
+            Hit(int(chosen[row]), group.measure, start, end, score)
+            for row, start, end, score in scan(counts, expected, self._least)
+        ]
 
     def _expect(self, group: _Group, counts: Floats, explained: Floats) -> Expected:
         usual = np.maximum(counts - explained, 0.0)
@@ -93,11 +91,16 @@ class Pursuit:
     def best(self) -> Hit | None:
         """Return the likeliest rise there is; ties in the order of series."""
         hits = [hit for group in self._groups.values() for hit in group.hits.values()]
-        return max(
-            hits,
-            key=lambda hit: (hit.score, hit.measure, -hit.series),
-            default=None,
+        if not hits:
+            return None
+        hit = max(hits, key=lambda hit: (hit.score, hit.measure, -hit.series))
+        group, row = self._row(hit)
+        counts = group.counts[row]
+        expected = self._expect(group, counts, group.explained[row])
+        hit.start, hit.end, hit.score = refine(
+            counts[0], expected.values[0], expected.dispersion[0], hit.start, hit.end
         )
+        return hit
 
     def rise(self, hit: Hit, start: int, end: int) -> float:
         """Return how much more there was in some hours than was expected."""
@@ -106,6 +109,12 @@ class Pursuit:
         expected = self._expect(group, counts, group.explained[row])
         hours = slice(start, end)
         return float(counts[0, hours].sum() - expected.values[0, hours].sum())
+
+    def unexplained(self, hit: Hit) -> Floats:
+        """Return the series of a hit without what is explained of it."""
+        group, row = self._row(hit)
+        found: Floats = np.maximum(group.counts[row] - group.explained[row], 0.0)
+        return found[0]
 
     def dismiss(self, hit: Hit) -> None:
         """Expect a rise that is none."""

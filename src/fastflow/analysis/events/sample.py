@@ -24,6 +24,7 @@ from fastflow.analysis.events.slices import (
     Value,
     columns_of,
 )
+from fastflow.analysis.events.trends import Ramp
 from fastflow.analysis.selection import Selection
 from fastflow.zones import hour_at
 
@@ -67,6 +68,29 @@ def stretch_of(clock: Clock, start: int, end: int, rows_per_hour: float) -> Stre
         (start + week * _WEEK, end + week * _WEEK) for week in sorted(chosen)
     )
     return Stretch(start, end, references)
+
+
+def stretch_of_ramp(clock: Clock, ramp: Ramp, rows_per_hour: float) -> Stretch:
+    """Return hours at the high end of a ramp, and the same ones at its low end."""
+    n_hours = len(clock.on_air)
+    most = max(1, int(_ROWS / (_N_WEEKS + 1) / max(rows_per_hour, 1)))
+    length = min(72, most, n_hours)
+    rises = ramp.high >= ramp.low
+    at = 24 * (ramp.last - 2) if rises else 24 * (ramp.first - 1)
+    start = min(max(0, at), n_hours - length)
+    level = ramp.level(clock.n_days)
+    height = (level - level.min()) / max(np.ptp(level), 1e-9)
+    usable = []
+    for week in range(-(n_hours // _WEEK), n_hours // _WEEK + 1):
+        first, after = start + week * _WEEK, start + length + week * _WEEK
+        if week and first >= 0 and after <= n_hours:
+            is_low = height[first // 24] <= 0.35
+            if is_low and clock.is_known[first:after].mean() > 0.5:
+                usable.append((height[first // 24], abs(week), first, after))
+    chosen = sorted(usable)[:_N_WEEKS]
+    return Stretch(
+        start, start + length, tuple(sorted((one[2], one[3]) for one in chosen))
+    )
 
 
 class Sample:

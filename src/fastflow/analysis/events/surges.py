@@ -16,13 +16,8 @@ import numpy as np
 
 from fastflow.analysis.events.baseline import LENGTHS, Expected, Floats
 
-#: Of all rises that are told, so many may be none.
-FALSE_DISCOVERIES = 0.01
 #: A rise is one by this factor over what is expected, whatever its significance.
 LEAST_FACTOR = 1.25
-#: Rises that are told of one series at a time; others follow when these are explained.
-_MOST_HITS = 6
-
 @dataclass
 class Hit:
     """A rise of one series.
@@ -45,6 +40,14 @@ class Hit:
     end: int
     score: float
 
+    def is_like(self, other: Hit) -> bool:
+        """Whether it is of the same series, and overlaps."""
+        return (
+            (self.series, self.measure) == (other.series, other.measure)
+            and self.start < other.end
+            and other.start < self.end
+        )
+
 
 def likelihood(counts: Floats, expected: Floats) -> Floats:
     """Return the logarithm of the likelihood ratio of a rise; 0 where there is none."""
@@ -59,7 +62,9 @@ def likelihood(counts: Floats, expected: Floats) -> Floats:
 def scan(
     counts: Floats, expected: Expected, least: float
 ) -> Iterator[tuple[int, int, int, float]]:
-    """Yield row, start, end and score of the rises of each series, the best first.
+    """Yield row, start, end and score of the best rise of each series that has one.
+
+    Its length is one of `LENGTHS`; `refine` finds its edges.
 
     Parameters
     ----------
@@ -83,29 +88,16 @@ def scan(
         best[:, : score.shape[1]][better] = score[better]
         longest[:, : score.shape[1]][better] = length
     for row in np.flatnonzero(best.max(axis=1, initial=0) > least).tolist():
-        for _ in range(_MOST_HITS):
-            start = int(np.argmax(best[row]))
-            if best[row, start] <= least:
-                break
-            end = start + int(longest[row, start])
-            start, end, score = refine(
-                seen[row], usual[row], expected.dispersion[row], start, end
-            )
-            if score > least:
-                yield row, start, end, score
-            best[row, max(0, start - LENGTHS[-1]) : end] = 0
+        start = int(np.argmax(best[row]))
+        end = start + int(longest[row, start])
+        yield row, start, end, float(best[row, start])
 
 
 def refine(
-    seen: Floats, usual: Floats, dispersion: Floats, start: int, end: int
+    counts: Floats, expected: Floats, dispersion: Floats, start: int, end: int
 ) -> tuple[int, int, float]:
-    """Return the stretch around one with the best score, and that score.
-
-    Parameters
-    ----------
-    seen, usual : array
-        Running sums of counts and of what is expected, from 0 on.
-    """
+    """Return the stretch around one with the best score, and that score."""
+    seen, usual = _running(counts[None])[0], _running(expected[None])[0]
     n_hours = len(seen) - 1
     while True:
         reach = max(3, end - start)

@@ -9,6 +9,7 @@ standard deviations of its slice's hours (a trend: days) the slice was lifted.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address
 from typing import Any
 
 import numpy as np
@@ -235,9 +236,9 @@ class _Planter:
     ) -> tuple[Phenomenon, Cells]:
         usual, sd = self._usual(group)
         course = np.zeros(N_HOURS)
+        size = self._size(sd)
         for start, end in bursts:
-            course[start:end] = self._size(sd) if start == bursts[0][0] else size
-            size = course[start]
+            course[start:end] = size
         cells = self._cells(group, course)
         truth = self._truth(kind, group, cells, usual)
         n_hours = max(1, len(np.unique(cells["hour"])))
@@ -309,12 +310,11 @@ class _Planter:
         sizes, is_on = sensors.sizes.copy(), sensors.is_on
         if "sensor" in group:
             sizes = np.eye(len(sizes))[group["sensor"]]
-        each = 2.0 if n_hosts is None else None
         expected = per_hour[None, :] * sizes[:, None] * is_on
-        if each:
-            n = rng.poisson(expected / each)
+        if n_hosts is None:
+            n = rng.poisson(expected / 2)  # two packets of a source, on average
         else:
-            n = (expected > 0) * int(n_hosts or 1)
+            n = (expected > 0) * n_hosts
         sensor, hour = np.nonzero(n)
         times = n[sensor, hour]
         sensor, hour = np.repeat(sensor, times), np.repeat(hour, times)
@@ -322,7 +322,7 @@ class _Planter:
         cells["hour"], cells["sensor"] = hour + FIRST_HOUR, sensor
         cells["proto"][:] = group["proto"]
         cells["tcp_flags"][:] = group["flags"]
-        if each:
+        if n_hosts is None:
             cells["packets"] = rng.integers(1, 4, len(hour))
             countries = group.get("country") or list(range(len(COUNTRIES)))
             country = rng.choice(countries, len(hour))
@@ -330,7 +330,7 @@ class _Planter:
             cells["src"] = ((country + 11) << 24) + 77 + rank * 3571
             cells["ip_ttl"] = 40 + cells["src"] * 31 % 80
         else:
-            cells["packets"] = rng.poisson(expected[sensor, hour] / times)
+            cells["packets"] = rng.poisson(expected[sensor, hour] / n_hosts)
             host = _nth(times)
             cells["src"] = ((group["country"][0] + 11) << 24) + (host + 1) * 65_539
             cells["ip_ttl"][:] = group["ttl"]
@@ -371,6 +371,9 @@ class _Planter:
         if kind in ("fixed", "attack"):
             fixed["tcp_window"] = named.pop("tcp_window")
             fixed["ip_ttl"] = group["ttl"]
+        addresses = np.unique(cells["src"])
+        if len(addresses) == 1:
+            named["src"] = str(IPv4Address(int(addresses[0])))
         hours = cells["hour"]
         start = int(hours.min()) if len(hours) else FIRST_HOUR
         end = int(hours.max()) + 1 if len(hours) else FIRST_HOUR
@@ -381,7 +384,7 @@ class _Planter:
             named,
             fixed,
             packets=int(cells["packets"].sum()),
-            sources=len(np.unique(cells["src"])),
+            sources=len(addresses),
             usual=usual,
         )
 

@@ -43,6 +43,8 @@ ALL_STYLES = (*STYLES, *RARE_STYLES)
 QUIET_PORTS = (9530, 7547, 60001, 11211, 2375, 5038, 8291, 49152, 4567, 34567)
 #: What is needed before something can be new, and before a rise can be seen as one.
 _DAYS_BEFORE = 21
+#: A signature tells something where no more of its window's packets have it.
+_NARROWING = 0.75
 KINDS = ("surge", "surge", "trend", "fixed", "fixed", "newcomer", "attack")
 
 
@@ -362,7 +364,12 @@ class _Planter:
         if "style" in group:
             window, signature = ALL_STYLES[group["style"][0]]
             named["tcp_window"] = window
-            if sum(window == other for other, _ in ALL_STYLES) > 1:
+            same = self._windows == window
+            times = np.bincount(
+                self._background["style"][self._background["proto"] == TCP],
+                minlength=len(same),
+            )
+            if times[group["style"][0]] < _NARROWING * times[same].sum():
                 named["signature"] = signature
         if group.get("flags") == SYN_ACK:
             named["traffic"] = "backscatter"
@@ -370,6 +377,7 @@ class _Planter:
             named["sensor"] = self._sensors.names[group["sensor"]]
         if kind in ("fixed", "attack"):
             fixed["tcp_window"] = named.pop("tcp_window")
+            named.pop("signature", None)
             fixed["ip_ttl"] = group["ttl"]
         addresses = np.unique(cells["src"])
         if len(addresses) == 1:

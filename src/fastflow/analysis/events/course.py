@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastflow.analysis.events.baseline import FLOOR, LENGTHS, Clock, Expected, Floats
+from fastflow.analysis.events.baseline import Clock, Expected, Floats
 from fastflow.analysis.events.event import DAYS_BETWEEN
 from fastflow.analysis.events.slices import Slice, add_conditions
 from fastflow.analysis.events.surges import refine, scan
@@ -15,6 +15,8 @@ from fastflow.zones import hour_at
 
 #: A further burst of a known event is one at a chance of one in three million.
 LEAST_SCORE = 15.0
+#: It rises as much as this part of what the event itself does.
+_LEAST_STRENGTH = 0.3
 #: Bursts are one where no more hours than these are between them.
 _HOURS_BETWEEN = 6
 
@@ -81,24 +83,36 @@ def follow(
     expected: dict[str, float],
     clock: Clock,
     found: tuple[int, int],
-    clumps: dict[str, float],
+    usual: Expected,
     measure: str,
 ) -> Course:
-    """Return all bursts of the same traffic, each within a week of another."""
-    usual = np.maximum(expected[measure], FLOOR) * clock.on_air
-    dispersion = np.full((1, len(LENGTHS)), clumps[measure])
+    """Return all bursts of the same traffic, each within a week of another.
+
+    Parameters
+    ----------
+    found : (int, int)
+        The hours of one.
+    usual : Expected
+        What the traffic is in an hour without them; one row.
+    """
     left = counts[measure][None].copy()
     first, after = found
+    values, dispersion = usual.values[0], usual.dispersion[0]
+    strength = _strength(left[0], values, first, after)
     left[:, first:after] = 0
     pieces = [found]
-    while True:
-        more = next(scan(left, Expected(usual[None], dispersion), LEAST_SCORE), None)
-        if more is None:
-            break
-        start, end, _ = refine(left[0], usual, dispersion[0], more[1], more[2])
+    while (more := next(scan(left, usual, LEAST_SCORE), None)) is not None:
+        start, end, _ = refine(left[0], values, dispersion, more[1], more[2])
+        if _strength(left[0], values, start, end) >= _LEAST_STRENGTH * strength:
+            pieces.append((start, end))
         left[:, start:end] = 0
-        pieces.append((start, end))
     return Course(counts, expected, _connected(_joined(pieces), found))
+
+
+def _strength(counts: Floats, usual: Floats, start: int, end: int) -> float:
+    """Return the excess an hour."""
+    rise = counts[start:end].sum() - usual[start:end].sum()
+    return float(rise / max(1, end - start))
 
 
 def _joined(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:

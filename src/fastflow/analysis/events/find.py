@@ -10,9 +10,12 @@ from scipy.stats import false_discovery_control
 
 from fastflow.analysis.coverage import INPUT_HOURS, cover
 from fastflow.analysis.events.baseline import (
+    FLOOR,
     LENGTHS,
     Clock,
+    Expected,
     Floats,
+    expect,
     natural_clump,
     read_clock,
     shared_rhythm,
@@ -266,16 +269,19 @@ class Finder:
         mask = sample.mask(event.whole)
         stretch = sample.stretch
         on_air = self.clock.on_air[stretch.start : stretch.end].sum()
-        usual = {
+        level = {
             measure: sample.expected(mask, measure) / max(on_air, 1e-9)
             for measure in self.clumps
         }
         counts = read_counts(
             self.selection, self.clock, event.whole, (0, self.pool.n_hours)
         )
-        return follow(
-            counts, usual, self.clock, (hit.start, hit.end), self.clumps, hit.measure
-        )
+        mine, rhythm = counts[hit.measure][None], self.rhythms[hit.measure]
+        usual = expect(mine, self.clock, self.clumps[hit.measure], rhythm)
+        values = np.maximum(level[hit.measure] * rhythm, FLOOR) * self.clock.on_air
+        usual = Expected(values[None], usual.dispersion)
+        found = hit.start, hit.end
+        return follow(counts, level, self.clock, found, usual, hit.measure)
 
     def _measure(self, event: Event, course: Course) -> None:
         hours = np.zeros(self.pool.n_hours, np.bool_)

@@ -34,16 +34,29 @@ _N_WEEKS = 4
 #: Rows that are read for one event, at most.
 _ROWS = 600_000
 
+#: The low end of a ramp, relative to its height.
+_LOW_END = 0.35
+
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Hours of an event, and those that they are compared with; from the start on."""
+    """Hours of an event, and those that they are compared with.
+
+    Attributes
+    ----------
+    start, end : int
+        Hours from the store's first one on.
+    references : tuple of (int, int)
+    leak : float
+        So much of the excess is in what is compared with as well.
+    """
 
     start: int
     end: int
     references: tuple[tuple[int, int], ...]
+    leak: float = 0.0
 
 
 def stretch_of(clock: Clock, start: int, end: int, rows_per_hour: float) -> Stretch:
@@ -84,13 +97,13 @@ def stretch_of_ramp(clock: Clock, ramp: Ramp, rows_per_hour: float) -> Stretch:
     for week in range(-(n_hours // _WEEK), n_hours // _WEEK + 1):
         first, after = start + week * _WEEK, start + length + week * _WEEK
         if week and first >= 0 and after <= n_hours:
-            is_low = height[first // 24] <= 0.35
+            is_low = height[first // 24] <= _LOW_END
             if is_low and clock.is_known[first:after].mean() > 0.5:
                 usable.append((height[first // 24], abs(week), first, after))
     chosen = sorted(usable)[:_N_WEEKS]
-    return Stretch(
-        start, start + length, tuple(sorted((one[2], one[3]) for one in chosen))
-    )
+    references = tuple(sorted((one[2], one[3]) for one in chosen))
+    low = float(np.mean([one[0] for one in chosen])) if chosen else 0.0
+    return Stretch(start, start + length, references, low / (1 - low))
 
 
 class Sample:
@@ -191,7 +204,8 @@ class Sample:
 
     def expected(self, mask: Mask, measure: str) -> float:
         """Return how much was expected."""
-        return float(-self.weights[measure][mask & ~self.is_now].sum())
+        seen = float(-self.weights[measure][mask & ~self.is_now].sum())
+        return max(0.0, seen - self.stretch.leak * self.excess(mask, measure))
 
     def largest(self, dimension: str, mask: Mask, measure: str) -> tuple[Value, float]:
         """Return the value with the largest excess, and that excess."""

@@ -219,6 +219,9 @@ def monotone(days: Floats, level: Floats) -> float:
     if len(values) < LEAST_DAYS or np.ptp(values) == 0:
         return 0.0
     tau = kendalltau(np.arange(len(values)), values).statistic
+    # Days on which a sensor was missing are no dependence of days.
+    bound = 3 * 1.4826 * float(np.median(np.abs(left - np.median(left))))
+    left = np.clip(left, -bound, bound)
     left = left - left.mean()
     squares = float(left @ left)
     lag = float(left[1:] @ left[:-1]) / squares if squares > 0 else 0.0

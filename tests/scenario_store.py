@@ -64,9 +64,7 @@ def _inputs(
 
 def _between(table: pa.Table, start: int, end: int) -> pa.Table:
     hours = table["hour"].cast(pa.int64())
-    return table.filter(
-        pc.and_(pc.greater_equal(hours, start), pc.less(hours, end))
-    )
+    return table.filter(pc.and_(pc.greater_equal(hours, start), pc.less(hours, end)))
 
 
 def _named(table: pa.Table, input_id: str) -> pa.Table:

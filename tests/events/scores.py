@@ -111,9 +111,11 @@ def best_match(planted: Phenomenon, found: list[Found]) -> Found | None:
         for one in found
         if overlap(planted, one) > 0 and agreeing(planted, one) > 0
     ]
-    return max(matches, key=lambda match: (match[1], match[0], match[2]))[3] if (
-        matches
-    ) else None
+    return (
+        max(matches, key=lambda match: (match[1], match[0], match[2]))[3]
+        if (matches)
+        else None
+    )
 
 
 def overlap(planted: Phenomenon, one: Found) -> int:
@@ -137,9 +139,12 @@ def hour_of(text: str) -> int:
 
 
 def _short(one: Found) -> str:
-    return f"{one['kind']} {one['start']}..{one['end']} {one['slice']} {one['fixed']} " + (
-        f"{one['packets']} packets, {one['baseline']} expected, "
-        f"confidence {one['confidence']}"
+    return (
+        f"{one['kind']} {one['start']}..{one['end']} {one['slice']} {one['fixed']} "
+        + (
+            f"{one['packets']} packets, {one['baseline']} expected, "
+            f"confidence {one['confidence']}"
+        )
     )
 
 

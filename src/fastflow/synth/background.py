@@ -140,7 +140,12 @@ def make_background(
     for (proto, port, _), weight in zip(PORTS, weights, strict=True):
         rate = 0.8 * per_hour * weight / weights.sum()
         parts.append(_activity(rng, sensors, rate, shares, proto=proto, dst_port=port))
-    scattered = [(TCP, 0.07, SYN), (UDP, 0.03, 0), (TCP, 0.06, SYN_ACK), (TCP, 0.01, RST)]
+    scattered = [
+        (TCP, 0.07, SYN),
+        (UDP, 0.03, 0),
+        (TCP, 0.06, SYN_ACK),
+        (TCP, 0.01, RST),
+    ]
     for proto, share, flags in scattered:
         part = _activity(rng, sensors, share * per_hour, shares, proto=proto)
         n = len(part["hour"])

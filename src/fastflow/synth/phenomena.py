@@ -290,9 +290,7 @@ class _Planter:
             found &= cells["tcp_flags"] == SYN_ACK
         return found
 
-    def _usual(
-        self, group: dict[str, Any], daily: bool = False
-    ) -> tuple[float, float]:
+    def _usual(self, group: dict[str, Any], daily: bool = False) -> tuple[float, float]:
         """Return the median packets of the slice's hours, and their deviation."""
         inside = self._members(group, self._background)
         by_hour = np.bincount(

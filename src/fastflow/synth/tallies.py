@@ -100,9 +100,7 @@ def _source_rows(
         merged[name] = np.add.reduceat(rows[name][order], begins)
     for name in ("src_port", "tcp_seq", "ip_ttl"):
         values = rows[name][order]
-        low, high = (
-            of.reduceat(values, begins) for of in (np.minimum, np.maximum)
-        )
+        low, high = (of.reduceat(values, begins) for of in (np.minimum, np.maximum))
         merged[name] = np.where(low == high, low, -1)
     return merged
 
@@ -174,7 +172,9 @@ def _named(index: npt.NDArray[np.int64], names: Sequence[str]) -> pa.Array:
     return pa.array(names, pa.string()).take(_nullable(index, index >= 0))
 
 
-def _nullable(values: npt.NDArray[np.int64], is_there: npt.NDArray[np.bool_]) -> pa.Array:
+def _nullable(
+    values: npt.NDArray[np.int64], is_there: npt.NDArray[np.bool_]
+) -> pa.Array:
     return pa.array(values, mask=~is_there)
 
 
@@ -197,7 +197,9 @@ def _build(
     columns["ip_ttl"] = _nullable(rows["ip_ttl"], rows["ip_ttl"] >= 0)
     return pa.table(
         [
-            columns.get(field.name, pa.array(rows[field.name]) if field.name in rows else None).cast(field.type)
+            columns.get(
+                field.name, pa.array(rows[field.name]) if field.name in rows else None
+            ).cast(field.type)
             for field in schema
         ],
         schema=schema,

@@ -121,9 +121,7 @@ class Expected:
     dispersion: Floats
 
 
-def expect(
-    counts: Floats, clock: Clock, clump: float, rhythm: Floats
-) -> Expected:
+def expect(counts: Floats, clock: Clock, clump: float, rhythm: Floats) -> Expected:
     """Return what series are expected to be.
 
     Parameters

@@ -56,7 +56,8 @@ def read_counts(
 ) -> dict[str, Floats]:
     """Return packets and sources of a slice, hour by hour; 0 outside of some hours."""
     needs_sources = any(
-        name in chosen for name in ("source", "src_port", "tcp_seq", "ip_ttl", "network")
+        name in chosen
+        for name in ("source", "src_port", "tcp_seq", "ip_ttl", "network")
     )
     table = selection.table(needs_sources)
     first, after = (hour_at(clock.start + hour) for hour in hours)
@@ -106,23 +107,24 @@ def follow(
         if _strength(left[0], values, start, end) >= _LEAST_STRENGTH * strength:
             pieces.append((start, end))
         left[:, start:end] = 0
-    return Course(counts, expected, _connected(_joined(pieces), found))
+    return Course(counts, expected, _connected(joined(pieces), found))
 
 
 def _strength(counts: Floats, usual: Floats, start: int, end: int) -> float:
-    """Return the excess an hour."""
-    rise = counts[start:end].sum() - usual[start:end].sum()
-    return float(rise / max(1, end - start))
+    """Return the excess an hour, as most of the excess has it."""
+    rise = np.maximum(counts[start:end] - usual[start:end], 0.0)
+    return float((rise @ rise) / max(rise.sum(), 1e-9))
 
 
-def _joined(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
+def joined(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return pieces in order, those with next to nothing between them as one."""
+    found: list[tuple[int, int]] = []
     for first, after in sorted(pieces):
-        if joined and first - joined[-1][1] <= _HOURS_BETWEEN:
-            joined[-1] = joined[-1][0], max(after, joined[-1][1])
+        if found and first - found[-1][1] <= _HOURS_BETWEEN:
+            found[-1] = found[-1][0], max(after, found[-1][1])
         else:
-            joined.append((first, after))
-    return joined
+            found.append((first, after))
+    return found
 
 
 def _connected(

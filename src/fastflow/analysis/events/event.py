@@ -66,6 +66,16 @@ class Event:
         """The slice with the fixed fields as further conditions."""
         return {**self.slice, **self.fixed}
 
+    def is_same(self, other: Event) -> bool:
+        """Whether both are of the same traffic, no more than a week apart."""
+        gap = max(self.start, other.start) - min(self.end, other.end)
+        return (
+            (self.kind, self.slice, self.fixed)
+            == (other.kind, other.slice, other.fixed)
+            and self.kind != "trend"
+            and gap <= 24 * DAYS_BETWEEN
+        )
+
     def days(self, zone: tzinfo) -> list[str]:
         """Return the days of its pieces."""
         found = {
@@ -97,5 +107,3 @@ class Event:
             "text": text,
             "evidence": self.details.get("evidence", []),
         }
-
-

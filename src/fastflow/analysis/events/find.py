@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,26 @@ from fastflow.analysis.events.baseline import (
     read_clock,
     shared_rhythm,
 )
-from fastflow.analysis.events.course import Course, follow, read_counts
+from fastflow.analysis.events.course import Course, follow, joined, read_counts
 from fastflow.analysis.events.event import Event
 from fastflow.analysis.events.kinds import kind_of
 from fastflow.analysis.events.pursuit import Pursuit
-from fastflow.analysis.events.sample import Sample, narrow, stretch_of, stretch_of_ramp
+from fastflow.analysis.events.sample import (
+    Sample,
+    Stretch,
+    narrow,
+    stretch_of,
+    stretch_of_ramp,
+)
 from fastflow.analysis.events.sample import constant_fields as constants
 from fastflow.analysis.events.series import Pool, read_pool, stored_hours
-from fastflow.analysis.events.slices import Slice
+from fastflow.analysis.events.slices import Slice, add_conditions
 from fastflow.analysis.events.surges import Hit
 from fastflow.analysis.events.trends import Ramp, Trends, daily, levels_along, ramp_of
 from fastflow.analysis.events.wording import sentence
 from fastflow.analysis.selection import Selection
-from fastflow.zones import hour_number
+from fastflow.analysis.where import Conditions
+from fastflow.zones import hour_at, hour_number
 
 #: Of all events that are told, so many may be none.
 FALSE_DISCOVERIES = 0.0001
@@ -70,10 +78,41 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
         first, after = map(hour_number, selection.period.hours)
         found = [one for one in found if one.start < after and one.end > first]
     found.sort(key=lambda one: (-one.score, one.start, str(one.slice)))
+    count_sources(selection, found[:n])
     return [
         one.to_row(selection.zone, sentence(one, selection.zone), rank)
         for rank, one in enumerate(found[:n], start=1)
     ]
+
+
+def count_sources(selection: Selection, found: list[Event]) -> None:
+    """Set the exact number of distinct sources of each event, in one pass."""
+    if not found or not selection.store.settings.sources:
+        return
+    columns, params = [], []
+    for one in found:
+        inside = Conditions()
+        add_conditions(inside, one.whole)
+        inside.add(
+            f"({' or '.join(['hour >= ? and hour < ?'] * len(one.pieces))})",
+            *(hour_at(hour) for piece in one.pieces for hour in piece),
+        )
+        columns.append(
+            f"count(distinct (src::uuid, ip_version)) filter (where {inside})"
+        )
+        params += inside.params
+    hours = (
+        hour_at(min(one.start for one in found)),
+        hour_at(max(one.end for one in found)),
+    )
+    conditions = selection.conditions(hours)
+    answer = selection.ask(
+        f"select {', '.join(columns)} from sources where {conditions}",
+        [*params, *conditions.params],
+        hours,
+    )
+    for one, column in zip(found, answer.columns, strict=True):
+        one.sources = column[0].as_py()
 
 
 class Finder:
@@ -139,22 +178,16 @@ class Finder:
         """Return the ramp of the series of a hit, if it rises slowly as a whole."""
         counts = pursuit.unexplained(hit)
         days = daily(counts, self.clock, self.rhythms[hit.measure])
-        return ramp_of(
-            days, hit, self.clumps[hit.measure], least - self._log_places
-        )
+        return ramp_of(days, hit, self.clumps[hit.measure], least - self._log_places)
 
-    def _explain_ramp(
-        self, ramp: Ramp | None, found: list[Event]
-    ) -> _Explained | None:
+    def _explain_ramp(self, ramp: Ramp | None, found: list[Event]) -> _Explained | None:
         """Add the event that a ramp is of; None: it is none, sensor by sensor."""
         if ramp is None:
             return None
         stretch = stretch_of_ramp(self.clock, ramp, self._rows_per_hour)
         if not stretch.references:
             return None
-        sample = Sample(self.selection, self.clock, stretch)
-        for known, share in self._known:
-            sample.leave_out(known, share)
+        sample = self._sample(stretch)
         key = self.pool.keys[ramp.series].slice
         change = abs(ramp.high - ramp.low) / 24 * (stretch.end - stretch.start)
         if sample.excess(sample.mask(key), ramp.measure) < _LEAST_LEFT * change:
@@ -171,7 +204,10 @@ class Finder:
             levels[measure] = level
             rise = np.repeat(level - level.min(), 24)[: self.pool.n_hours] / 24
             excess[measure] = rise * self.clock.on_air * self.rhythms[measure]
-        start, end = self.clock.start + 24 * ramp.first, self.clock.start + 24 * ramp.last
+        start, end = (
+            self.clock.start + 24 * ramp.first,
+            self.clock.start + 24 * ramp.last,
+        )
         end = min(end, self.clock.start + self.pool.n_hours)
         event = Event("trend", [(start, end)], chosen, {}, ramp.score)
         event.score += self._log_places  # it is one place that was looked at
@@ -210,26 +246,21 @@ class Finder:
     ) -> _Explained | None:
         """Add the event that a rise is of; None: it is none, sensor by sensor."""
         stretch = stretch_of(self.clock, hit.start, hit.end, self._rows_per_hour)
-        sample = Sample(self.selection, self.clock, stretch)
-        for known, share in self._known:
-            sample.leave_out(known, share)
+        sample = self._sample(stretch)
         rise = pursuit.rise(hit, stretch.start, stretch.end)
         key = self.pool.keys[hit.series].slice
         seen = sample.excess(sample.mask(key), hit.measure)
         if not stretch.references or seen < _LEAST_LEFT * rise:
             return None
-        chosen = narrow(sample, key, hit.measure, self.clumps[hit.measure])
-        fixed = constants(sample, chosen)
-        event = self._event(sample, hit, chosen, fixed)
-        course = self._course(sample, event, hit)
-        event.pieces = [
-            (self.clock.start + first, self.clock.start + after)
-            for first, after in course.pieces
-        ]
-        self._measure(event, course)
+        event, course = self._event(sample, hit)
+        first, after = course.pieces[0]
+        if any(first < end and hit.start > start for start, end in stretch.references):
+            # It began earlier than its best hours, which were compared with its own.
+            stretch = stretch_of(self.clock, first, after, self._rows_per_hour)
+            sample = self._sample(stretch)
+            event, course = self._event(sample, replace(hit, start=first, end=after))
         event.kind = kind_of(event, sample, self.pool, self.clock)
-        if not self._is_peak(event, found):
-            found.append(event)
+        self._add(event, course, found)
         share = self._share(sample, event.whole)
         excess = course.excess(self.clock)
         shares = {
@@ -238,6 +269,30 @@ class Finder:
         }
         self._known.append((event.whole, shares))
         return excess, share
+
+    def _sample(self, stretch: Stretch) -> Sample:
+        """Return the rows of a stretch, without what is known of other events."""
+        sample = Sample(self.selection, self.clock, stretch)
+        for known, share in self._known:
+            sample.leave_out(known, share)
+        return sample
+
+    def _add(self, event: Event, course: Course, found: list[Event]) -> None:
+        """Add an event, or its bursts to the event of the same traffic."""
+        if self._is_peak(event, found):
+            return
+        for one in found:
+            if one.is_same(event):
+                pieces = [
+                    (a - self.clock.start, b - self.clock.start)
+                    for a, b in (*one.pieces, *event.pieces)
+                ]
+                course = replace(course, pieces=joined(pieces))
+                event.score = max(event.score, one.score)
+                found.remove(one)
+                break
+        self._measure(event, course)
+        found.append(event)
 
     def _is_peak(self, event: Event, found: list[Event]) -> bool:
         """Return whether it is a short peak on top of a trend, which then has it."""
@@ -252,18 +307,23 @@ class Finder:
                 return True
         return False
 
-    def _event(
-        self, sample: Sample, hit: Hit, chosen: dict[str, Any], fixed: dict[str, Any]
-    ) -> Event:
-        fields = {**{n: chosen[n] for n in ("src_port", "tcp_seq") if n in chosen}}
-        fields.update(fixed)
+    def _event(self, sample: Sample, hit: Hit) -> tuple[Event, Course]:
+        """Return the event that a rise is of, and its course."""
+        key = self.pool.keys[hit.series].slice
+        chosen = narrow(sample, key, hit.measure, self.clumps[hit.measure])
+        fixed = {
+            name: chosen[name] for name in ("src_port", "tcp_seq") if name in chosen
+        }
+        fixed.update(constants(sample, chosen))
         named = {
             name: value
             for name, value in chosen.items()
-            if name not in fields and name not in ("network", "ip_ttl")
+            if name not in fixed and name not in ("network", "ip_ttl")
         }
-        start, end = self.clock.start + hit.start, self.clock.start + hit.end
-        return Event("surge", [(start, end)], named, fields, hit.score)
+        event = Event("surge", [], named, fixed, hit.score)
+        course = self._course(sample, event, hit)
+        self._measure(event, course)
+        return event, course
 
     def _course(self, sample: Sample, event: Event, hit: Hit) -> Course:
         mask = sample.mask(event.whole)
@@ -284,6 +344,10 @@ class Finder:
         return follow(counts, level, self.clock, found, usual, hit.measure)
 
     def _measure(self, event: Event, course: Course) -> None:
+        event.pieces = [
+            (self.clock.start + first, self.clock.start + after)
+            for first, after in course.pieces
+        ]
         hours = np.zeros(self.pool.n_hours, np.bool_)
         for first, after in course.pieces:
             hours[first:after] = True

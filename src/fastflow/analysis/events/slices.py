@@ -42,7 +42,9 @@ def _plain(name: str, of_sources: bool = False) -> Dimension:
 
 _WINDOW = f"try_cast({WINDOW} as integer)"
 #: A /24 of IPv4, by its number; networks of IPv6 are left out.
-_NETWORK = "case ip_version when 4 then ((src::uuid::uhugeint & 4294967295) >> 8)::bigint end"
+_NETWORK = (
+    "case ip_version when 4 then ((src::uuid::uhugeint & 4294967295) >> 8)::bigint end"
+)
 
 DIMENSIONS = {
     "service": Dimension(

@@ -18,6 +18,8 @@ from fastflow.analysis.events.baseline import LENGTHS, Expected, Floats
 
 #: A rise is one by this factor over what is expected, whatever its significance.
 LEAST_FACTOR = 1.25
+
+
 @dataclass
 class Hit:
     """A rise of one series.

@@ -287,9 +287,7 @@ def _shapes(n_days: int) -> tuple[Floats, npt.NDArray[np.int64]]:
             if last - first <= STEP_DAYS or last - first >= LEAST_DAYS
         ]
     )
-    ramps = np.clip(
-        (days[None] - ends[:, :1]) / (ends[:, 1:] - ends[:, :1]), 0.0, 1.0
-    )
+    ramps = np.clip((days[None] - ends[:, :1]) / (ends[:, 1:] - ends[:, :1]), 0.0, 1.0)
     ramps -= ramps.mean(axis=1, keepdims=True)
     ramps /= np.sqrt((ramps**2).sum(axis=1, keepdims=True))
     return ramps, ends

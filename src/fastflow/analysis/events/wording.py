@@ -44,7 +44,9 @@ def _service(value: Value) -> str:
 
 
 def _traffic(value: Value) -> str:
-    return {"backscatter": "Backscatter", "scan": "Scans"}.get(value[0], "Other traffic")
+    return {"backscatter": "Backscatter", "scan": "Scans"}.get(
+        value[0], "Other traffic"
+    )
 
 
 _WORDS: dict[str, Any] = {
@@ -60,9 +62,7 @@ _WORDS: dict[str, Any] = {
 
 
 def _fields(event: Event) -> str:
-    parts = [
-        f"{_FIELD_NAMES[name]} {value[0]}" for name, value in event.fixed.items()
-    ]
+    parts = [f"{_FIELD_NAMES[name]} {value[0]}" for name, value in event.fixed.items()]
     return ", ".join(parts)
 
 

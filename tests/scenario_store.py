@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from fastflow.schema import InputRecord, Reduced
 from fastflow.store import Store
-from fastflow.synth.phenomena import Scenario
+from fastflow.synth.scenario import Scenario
 from fastflow.synth.tallies import tally
 from reduced import TableRows
 
@@ -34,7 +34,7 @@ def _inputs(
     scenario: Scenario, index: int, counts: pa.Table, sources: pa.Table
 ) -> list[Reduced]:
     """Return one input for each run of hours that a sensor listened."""
-    from fastflow.synth.background import FIRST_HOUR
+    from fastflow.synth.noise import FIRST_HOUR
 
     name = scenario.sensors.names[index]
     edges = np.flatnonzero(

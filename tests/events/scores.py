@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastflow.store import Store
-from fastflow.synth.phenomena import Phenomenon, make_scenario
+from fastflow.synth.scenario import Phenomenon, make_scenario
 from scenario_store import make_store
 
 #: A burst begins within an hour of when it is told to, a trend within a week.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastflow.synth.background import (
+from fastflow.synth.noise import (
     ABSENT_COUNTRIES,
     COUNTRIES,
     FIRST_HOUR,

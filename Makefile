@@ -29,7 +29,8 @@ HEADER_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror -Inativ
 HEADER_COMPILERS ?= gcc clang
 
 PYTEST_ARGS ?=
-DEMO_PACKETS ?= 1000000
+# Of 10 million packets.
+DEMO_SCALE ?= 0.1
 SECONDS ?= 60
 N ?= 200000
 KILLS ?= 1000
@@ -64,14 +65,17 @@ build: $(STAMP) ## compile what has changed of native/
 	@$(PY) tests/native_hash.py || $(PY) setup.py --quiet build_ext --inplace --parallel 2 --force
 	@$(PY) tests/native_hash.py
 
-demo: build ## make two captures, reduce them, show the tables
+# What a report on the third quarter of 2020 shows first: sensors in Japan, Japan's days.
+DEMO_QUESTION := --store demo/counts --period 2020-Q3 --tz Asia/Tokyo --sensors JP
+
+demo: build ## make two quarters of captures, reduce them, show tables of the second
 	rm -rf demo
-	fastflow synth load --kind scan --packets $(DEMO_PACKETS) -o demo/captures/sensor-1
-	fastflow synth load --kind scan --packets $$(( ($(DEMO_PACKETS) + 1) / 2 )) --seed 1 -o demo/captures/sensor-2
+	fastflow synth tsubame-2020q3 --scale $(DEMO_SCALE) -o demo/captures
 	fastflow reduce demo/captures --store demo/counts --sensor '{parent}'
-	fastflow top --store demo/counts --by port
-	fastflow top --store demo/counts --by country
-	fastflow top --store demo/counts --by signature
+	cp demo/captures/sensors.toml demo/counts
+	fastflow top $(DEMO_QUESTION) --by port -n 5
+	fastflow top $(DEMO_QUESTION) --by country -n 5
+	fastflow trend $(DEMO_QUESTION) --by window -n 3 --where country=JP --where port=445/tcp --every week --measure sources
 
 docs: build ## write the names of what can be wrong into docs/captures.md
 	$(PY) docs/make_names.py
@@ -111,7 +115,8 @@ typecheck: build ## check types: the package, its stubs, what users rely on
 
 # What only Python and other people's libraries do is no matter of the sanitizers.
 NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/property/test_store.py) \
-	$(addprefix tests/unit/test_,$(addsuffix .py,export inputs rank sensors shared trend))
+	$(addprefix tests/unit/test_,$(addsuffix .py,export inputs rank sensors shared synth_cells synth_draws \
+	trend tsubame tsubame_made))
 
 # A build of its own beside the ordinary one. Modules that are no more must not linger.
 sanitize: $(STAMP) ## run unit and property tests under ASan and UBSan

@@ -12,11 +12,23 @@ from fastflow.cli.progress import load_with_progress, progress_bar
 
 #: The kinds of `fastflow.synth.load`, named here so that `--help` loads no numpy.
 KINDS = ("scan", "scatter", "payload")
+#: The scales of `fastflow.synth.tsubame`.
+SCALES = (0.02, 100.0)
 
 
 @click.group("synth")
 def command() -> None:
     """Make captures with a known content; truth.json beside them says which."""
+
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=0,
+    show_default=True,
+    metavar="S",
+    help="The same seed and country table give the same bytes.",
+)
 
 
 @command.command()
@@ -41,14 +53,7 @@ def command() -> None:
     show_default=True,
     help="Time span of the capture, from 2020-08-01 00:00 UTC on.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**64 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="The same seed and country table give the same bytes.",
-)
+@seed_option
 @geo_option
 @click.option(
     "-o",
@@ -85,4 +90,46 @@ def load(
     click.echo(
         f"{path}: {packets:,} packets, {format_bytes(truth['bytes'])}, "
         f"{format_count(packets / duration_s)} packets/s"
+    )
+
+
+@command.command("tsubame-2020q3")
+@click.option(
+    "--scale",
+    type=click.FloatRange(*SCALES),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Number of packets, in 10 millions.",
+)
+@seed_option
+@geo_option
+@click.option(
+    "-o",
+    "--output",
+    "out_dir",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Directory for <sensor>/<day>.pcap, truth.json, sensors.toml.",
+)
+@json_option
+def quarter(
+    scale: float, seed: int, geo: str | None, out_dir: str, as_json: bool
+) -> None:
+    """Make two quarters of 2020 with all that a threat monitoring report finds."""
+    from fastflow.synth.tsubame import make_quarter
+    from fastflow.units import format_count
+
+    table = load_with_progress(geo)
+    start = time.perf_counter()
+    with progress_bar("tsubame-2020q3") as progress:
+        truth = make_quarter(out_dir, seed, scale, table, progress)
+    duration_s = time.perf_counter() - start
+    if as_json:
+        print_json(truth)
+        return
+    click.echo(
+        f"{out_dir}: {truth['packets']:,} packets, {len(truth['sensors'])} sensors, "
+        f"{format_count(truth['packets'] / duration_s)} packets/s"
     )

@@ -24,13 +24,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastflow._synth import KINDS, SLOTS, LoadGenerator
 from fastflow.errors import ConfigError, DataFileError
+from fastflow.synth.addresses import CountryRanges
 
 START = datetime(2020, 8, 1, tzinfo=UTC)
 HOURS = 24
@@ -113,23 +114,6 @@ _UDP_PERCENT = {
 }
 
 Slots = npt.NDArray[np.uint16]
-
-
-class CountryRanges(Protocol):
-    """The part of a country table that is needed here."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def version(self) -> str: ...  # noqa: D102
-    @property
-    def codes(self) -> Sequence[str]: ...  # noqa: D102
-
-    def v4_ranges(
-        self,
-    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
-        """Return first addresses, last addresses and indices into `codes`."""
-        ...
 
 
 @dataclass(frozen=True)

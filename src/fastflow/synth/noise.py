@@ -13,11 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Cells = dict[str, npt.NDArray[np.int64]]
+from fastflow.synth.cells import (
+    ACK,
+    EACH_ANOTHER,
+    ICMP,
+    ID_OF_MASSCAN,
+    RST,
+    SEQ_OF_MIRAI,
+    SYN,
+    TCP,
+    UDP,
+    Style,
+)
 
-TCP, UDP, ICMP = 6, 17, 1
-SYN, SYN_ACK, RST = 2, 18, 4
-VARIES, OF_DESTINATION = -1, -2
+#: Columns of cells, while they are made.
+Columns = dict[str, npt.NDArray[np.int64]]
+
+SYN_ACK = SYN | ACK
 #: 2020-07-01 00:00 UTC, a Wednesday, in hours since 1970.
 FIRST_HOUR = 442_656
 N_DAYS = 90
@@ -27,20 +39,22 @@ COUNTRIES = (
 ).split()
 #: Never in the background: these can be newcomers.
 ABSENT_COUNTRIES = ("NZ", "IS", "UY", "MN")
-#: TCP window and signature.
-STYLES = (
-    (1024, "1024:::"),
-    (1024, "1024:2:1460:"),
-    (65535, "65535:::"),
-    (65535, "65535:2-4-8-1-3:1460:7"),
-    (8192, "8192:2-1-3-1-1-4:1460:8"),
-    (8192, "8192:2-1-1-4:1460:"),
-    (29200, "29200:2-4-8-1-3:1460:7"),
-    (14600, "14600:2-4-8-1-3:1460:4"),
-    (64240, "64240:2-4-8-1-3:1460:7"),
-    (64240, "64240:2-1-3-1-1-4:1460:8"),
-    (5840, "5840:2-4-8-1-3:1460:2"),
-    (16384, "16384:2-1-1-4:1440:"),
+STYLES = tuple(
+    Style.parse(text)
+    for text in (
+        "1024:::",
+        "1024:2:1460:",
+        "65535:::",
+        "65535:2-4-8-1-3:1460:7",
+        "8192:2-1-3-1-1-4:1460:8",
+        "8192:2-1-1-4:1460:",
+        "29200:2-4-8-1-3:1460:7",
+        "14600:2-4-8-1-3:1460:4",
+        "64240:2-4-8-1-3:1460:7",
+        "64240:2-1-3-1-1-4:1460:8",
+        "5840:2-4-8-1-3:1460:2",
+        "16384:2-1-1-4:1440:",
+    )
 )
 PORTS = (
     (TCP, 445, 9.0), (TCP, 23, 8.0), (TCP, 1433, 4.0), (TCP, 22, 4.0), (TCP, 80, 3.0),
@@ -89,19 +103,40 @@ def make_sensors(rng: np.random.Generator) -> Sensors:
     return Sensors(names, sizes / sizes.sum(), is_on)
 
 
-def host_range(country: str) -> tuple[int, int]:
-    """Return the first address of a country's range in a tally, and the range's size."""
-    number = (COUNTRIES + list(ABSENT_COUNTRIES)).index(country)
-    return (number + 11) << 24, 1 << 24
+#: Addresses that a country has in a scenario.
+RANGE = 1 << 16
+#: Of all countries, those that can be newcomers included.
+CODES = (*COUNTRIES, *ABSENT_COUNTRIES)
+#: First addresses of countries' ranges, where no country table gives others.
+FIRST_ADDRESSES = tuple((number + 11) << 24 for number in range(len(CODES)))
 
 
-def hosts(
-    rng: np.random.Generator, country: npt.NDArray[np.int64], pool: int = _N_HOSTS
-) -> npt.NDArray[np.int64]:
-    """Draw an address for each country number, few of them often."""
-    rank = (pool * rng.random(len(country)) ** 1.5).astype(np.int64)
-    # Spread over the range, so that networks hold few of them.
-    return ((country + 11) << 24) + (rank * 2_654_435 % (1 << 24))
+class Hosts:
+    """The addresses of countries.
+
+    Parameters
+    ----------
+    firsts : sequence of int
+        The first of each country's range of `RANGE`, in the order of `CODES`.
+    """
+
+    def __init__(self, firsts: Sequence[int]) -> None:
+        self.firsts = np.array(firsts, np.int64)
+
+    def draw(
+        self, rng: np.random.Generator, country: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Draw an address for each country number, some of them more often."""
+        rank = (_N_HOSTS * rng.random(len(country)) ** 1.5).astype(np.int64)
+        # Spread over the range, so that no network holds many of them.
+        return self.at(country, rank * 40_503 % RANGE)
+
+    def at(
+        self, country: npt.NDArray[np.int64] | int, place: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Return the address at a place of a country's range."""
+        found: npt.NDArray[np.int64] = self.firsts[country] + place
+        return found
 
 
 def rhythm(rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -117,8 +152,9 @@ def rhythm(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     value = 0.0
     for number in range(N_DAYS):
         value = noise[number] = 0.6 * value + step[number]
-    rate = day * week * np.exp(np.repeat(noise, 24))
-    return rate / rate.mean()
+    rate: npt.NDArray[np.float64] = day * week * np.exp(np.repeat(noise, 24))
+    rate /= rate.mean()
+    return rate
 
 
 def packet_counts(
@@ -130,16 +166,21 @@ def packet_counts(
 
 
 def make_background(
-    rng: np.random.Generator, sensors: Sensors, per_hour: float = 150
-) -> Cells:
-    """Return cells of ordinary traffic: so many sources an hour, over all sensors."""
+    rng: np.random.Generator, sensors: Sensors, hosts: Hosts, per_hour: float
+) -> Columns:
+    """Return cells of ordinary traffic: so many sources an hour, over all sensors.
+
+    `country` is the number of each cell's country in `CODES`.
+    """
     shares = 1 / np.arange(1, len(COUNTRIES) + 1) ** 0.9
     weights = np.array([weight for _, _, weight in PORTS])
     weights *= rng.lognormal(0, 0.25, len(weights))
     parts = []
     for (proto, port, _), weight in zip(PORTS, weights, strict=True):
         rate = 0.8 * per_hour * weight / weights.sum()
-        parts.append(_activity(rng, sensors, rate, shares, proto=proto, dst_port=port))
+        parts.append(
+            _activity(rng, sensors, hosts, rate, shares, proto=proto, dst_port=port)
+        )
     scattered = [
         (TCP, 0.07, SYN),
         (UDP, 0.03, 0),
@@ -147,7 +188,7 @@ def make_background(
         (TCP, 0.01, RST),
     ]
     for proto, share, flags in scattered:
-        part = _activity(rng, sensors, share * per_hour, shares, proto=proto)
+        part = _activity(rng, sensors, hosts, share * per_hour, shares, proto=proto)
         n = len(part["hour"])
         part["dst_port"] = rng.integers(1024, 65536, n)
         part["tcp_flags"] = np.full(n, flags)
@@ -155,7 +196,7 @@ def make_background(
             part["src_port"] = rng.choice([80, 443, 22, 53, 8080], n)
         parts.append(part)
     parts.append(
-        _activity(rng, sensors, 0.03 * per_hour, shares, proto=ICMP, icmp_type=8)
+        _activity(rng, sensors, hosts, 0.03 * per_hour, shares, proto=ICMP, icmp_type=8)
     )
     return join(parts)
 
@@ -163,24 +204,25 @@ def make_background(
 def _activity(
     rng: np.random.Generator,
     sensors: Sensors,
+    hosts: Hosts,
     rate: float,
     shares: npt.NDArray[np.float64],
     *,
     proto: int,
     dst_port: int = 0,
     icmp_type: int = 0,
-) -> Cells:
+) -> Columns:
     """Return one kind of traffic, with its own countries, styles, and rhythm."""
     mine = shares * rng.lognormal(0, 0.6, len(shares))
     parts = []
-    for country in range(len(COUNTRIES)):
-        share = mine[country] / mine.sum()
+    for number in range(len(COUNTRIES)):
+        share = mine[number] / mine.sum()
         course = rate * share * rhythm(rng)
         expected = course[None, :] * sensors.sizes[:, None] * sensors.is_on
         n_sources = rng.poisson(expected)
         sensor, hour = np.nonzero(n_sources)
         times = n_sources[sensor, hour]
-        parts.append((np.repeat(sensor, times), np.repeat(hour, times), country))
+        parts.append((np.repeat(sensor, times), np.repeat(hour, times)))
     n_each = [len(part[0]) for part in parts]
     n = sum(n_each)
     country = np.repeat(np.arange(len(COUNTRIES)), n_each)
@@ -189,7 +231,8 @@ def _activity(
     cells = blank(n)
     cells["hour"] = np.concatenate([part[1] for part in parts]) + FIRST_HOUR
     cells["sensor"] = np.concatenate([part[0] for part in parts])
-    cells["src"] = hosts(rng, country)
+    cells["country"] = country
+    cells["src"] = hosts.draw(rng, country)
     cells["proto"][:] = proto
     cells["dst_port"][:] = dst_port
     cells["icmp_type"][:] = icmp_type
@@ -199,8 +242,8 @@ def _activity(
         draw = (cells["src"] * 7919 % 1000) / 1000 * 0.8 + rng.random(n) * 0.2
         cells["style"] = np.searchsorted(np.cumsum(popular)[:-1], draw)
         is_mirai = (dst_port in (23, 2323)) & (rng.random(n) < 0.5)
-        cells["tcp_seq"][is_mirai] = OF_DESTINATION
-        cells["ip_id"][(cells["style"] == 0) & (rng.random(n) < 0.5)] = OF_DESTINATION
+        cells["tcp_seq"][is_mirai] = SEQ_OF_MIRAI
+        cells["ip_id"][(cells["style"] == 0) & (rng.random(n) < 0.5)] = ID_OF_MASSCAN
     fixed_port = rng.random(n) < 0.3
     cells["src_port"][fixed_port] = rng.integers(1024, 65536, int(fixed_port.sum()))
     cells["ip_ttl"] = 40 + cells["src"] * 31 % 80
@@ -208,17 +251,18 @@ def _activity(
     return cells
 
 
-def blank(n: int) -> Cells:
+def blank(n: int) -> Columns:
     """Return n cells of which nothing is known."""
     zeros = {
         name: np.zeros(n, np.int64)
         for name in (
             "hour", "sensor", "src", "proto", "dst_port", "icmp_type", "tcp_flags",
-            "style", "ip_ttl", "begin_s",
+            "style", "ip_ttl", "begin_s", "country",
         )
     }  # fmt: skip
     varying = {
-        name: np.full(n, VARIES, np.int64) for name in ("src_port", "tcp_seq", "ip_id")
+        name: np.full(n, EACH_ANOTHER, np.int64)
+        for name in ("src_port", "tcp_seq", "ip_id")
     }
     return {
         **zeros,
@@ -228,6 +272,6 @@ def blank(n: int) -> Cells:
     }
 
 
-def join(parts: Sequence[Cells]) -> Cells:
+def join(parts: Sequence[Columns]) -> Columns:
     """Return the cells of all parts, one after the other."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

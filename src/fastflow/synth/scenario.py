@@ -8,6 +8,7 @@ standard deviations of its slice's hours (a trend: days) the slice was lifted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
@@ -15,29 +16,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastflow.synth.cells import SYN, TCP, UDP, Cells, Style, make_cells
 from fastflow.synth.noise import (
     ABSENT_COUNTRIES,
+    CODES,
     COUNTRIES,
+    FIRST_ADDRESSES,
     FIRST_HOUR,
     N_DAYS,
     N_HOURS,
     PORTS,
+    RANGE,
     STYLES,
-    SYN,
     SYN_ACK,
-    TCP,
-    UDP,
-    Cells,
+    Columns,
+    Hosts,
     Sensors,
     blank,
-    host_range,
     join,
     make_background,
     make_sensors,
 )
 
 #: Windows of tools that nobody else uses, added to the styles of the background.
-RARE_STYLES = tuple((w, f"{w}:::") for w in (512, 2048, 4128, 5792, 16000, 32120))
+RARE_STYLES = tuple(Style(w) for w in (512, 2048, 4128, 5792, 16000, 32120))
 ALL_STYLES = (*STYLES, *RARE_STYLES)
 #: Ports of which the background has next to nothing.
 QUIET_PORTS = (9530, 7547, 60001, 11211, 2375, 5038, 8291, 49152, 4567, 34567)
@@ -85,19 +87,28 @@ class Phenomenon:
 
 @dataclass
 class Scenario:
-    """Cells, and what they hold."""
+    """Cells, and what they hold.
+
+    Attributes
+    ----------
+    first_addresses : sequence of int
+        Of the countries' ranges, in the order of `noise.CODES`.
+    """
 
     sensors: Sensors
+    first_addresses: Sequence[int]
     cells: Cells
     truth: list[Phenomenon]
 
     def tally_arguments(self) -> dict[str, Any]:
         """Return what `fastflow.synth.tallies.tally` needs besides cells."""
-        codes = [*COUNTRIES, *ABSENT_COUNTRIES]
         return {
             "sensors": self.sensors.names,
             "styles": ALL_STYLES,
-            "countries": {code: host_range(code) for code in codes},
+            "countries": {
+                code: (first, RANGE)
+                for code, first in zip(CODES, self.first_addresses, strict=True)
+            },
         }
 
     def truth_rows(self) -> list[dict[str, Any]]:
@@ -107,7 +118,13 @@ class Scenario:
         ]
 
 
-def make_scenario(seed: int, *, scale: float = 1.0, quiet: bool = False) -> Scenario:
+def make_scenario(
+    seed: int,
+    *,
+    scale: float = 1.0,
+    quiet: bool = False,
+    first_addresses: Sequence[int] = FIRST_ADDRESSES,
+) -> Scenario:
     """Return a random scenario of 90 days; the same seed gives the same cells.
 
     Parameters
@@ -116,27 +133,39 @@ def make_scenario(seed: int, *, scale: float = 1.0, quiet: bool = False) -> Scen
         Volume of the background; 1: 150 sources an hour, over all sensors.
     quiet : bool
         Plant nothing.
+    first_addresses : sequence of int
+        Of the range of `noise.RANGE` addresses that each of `noise.CODES` has.
     """
     rng = np.random.default_rng([20200701, seed])
     sensors = make_sensors(rng)
-    background = make_background(rng, sensors, 150 * scale)
-    if quiet:
-        return Scenario(sensors, background, [])
-    plans = _Planter(rng, sensors, background)
-    parts = [plans.plant() for _ in range(rng.integers(1, 9))]
-    cells = join([background, *[cells for _, cells in parts]])
-    return Scenario(sensors, cells, [truth for truth, _ in parts])
+    hosts = Hosts(first_addresses)
+    parts = [make_background(rng, sensors, hosts, 150 * scale)]
+    truth = []
+    if not quiet:
+        planter = _Planter(rng, sensors, hosts, parts[0])
+        for _ in range(rng.integers(1, 9)):
+            planted, cells = planter.plant()
+            truth.append(planted)
+            parts.append(cells)
+    columns = join(parts)
+    del columns["country"]
+    cells = make_cells(len(columns["hour"]), **columns)
+    return Scenario(sensors, first_addresses, cells, truth)
 
 
 class _Planter:
     """Plants one phenomenon after the other, in slices of their own."""
 
     def __init__(
-        self, rng: np.random.Generator, sensors: Sensors, background: Cells
+        self,
+        rng: np.random.Generator,
+        sensors: Sensors,
+        hosts: Hosts,
+        background: Columns,
     ) -> None:
-        self._rng, self._sensors, self._background = rng, sensors, background
-        self._country = (background["src"] >> 24) - 11
-        self._windows = np.array([window for window, _ in ALL_STYLES])
+        self._rng, self._sensors, self._hosts = rng, sensors, hosts
+        self._background = background
+        self._windows = np.array([style.window for style in ALL_STYLES])
         self._free_ports = list(rng.permutation(len(PORTS)))
         self._free_quiet = [int(port) for port in rng.permutation(QUIET_PORTS)]
         self._free_countries = [int(c) for c in rng.permutation(len(COUNTRIES))]
@@ -145,10 +174,16 @@ class _Planter:
             int(n) for n in len(STYLES) + rng.permutation(len(RARE_STYLES))
         ]
 
-    def plant(self) -> tuple[Phenomenon, Cells]:
+    def plant(self) -> tuple[Phenomenon, Columns]:
         """Return what was planted, and its cells."""
-        kind = str(self._rng.choice(KINDS))
-        return getattr(self, f"_{kind}")()
+        plants = {
+            "surge": self._surge,
+            "trend": self._trend,
+            "fixed": self._fixed,
+            "newcomer": self._newcomer,
+            "attack": self._attack,
+        }
+        return plants[str(self._rng.choice(KINDS))]()
 
     def _size(self, usual_sd: float) -> float:
         """Draw packets an hour: of a slice that is empty, or in deviations."""
@@ -156,7 +191,7 @@ class _Planter:
             return float(np.exp(self._rng.uniform(np.log(8), np.log(500))))
         return usual_sd * float(np.exp(self._rng.uniform(np.log(2), np.log(60))))
 
-    def _surge(self) -> tuple[Phenomenon, Cells]:
+    def _surge(self) -> tuple[Phenomenon, Columns]:
         rng = self._rng
         proto, port = self._port()
         by_country, by_style = rng.random(2) < (0.6, 0.5)
@@ -165,7 +200,7 @@ class _Planter:
         duration = int(np.exp(rng.uniform(np.log(2), np.log(72))))
         return self._burst("surge", cells, [(start, start + duration)])
 
-    def _fixed(self, kind: str = "fixed") -> tuple[Phenomenon, Cells]:
+    def _fixed(self, kind: str = "fixed") -> tuple[Phenomenon, Columns]:
         rng = self._rng
         country = self._free_countries.pop()
         n_sources = int(rng.choice([1, 1, 4, 7]))
@@ -181,7 +216,7 @@ class _Planter:
             if rng.random() < 0.7 and kind == "fixed":
                 group["tcp_seq"] = int(rng.integers(1, 2**32))
         else:
-            proto, port = self._port(tcp=True)
+            _, port = self._port(tcp=True)
             group |= {"dst_port": port, "flags": SYN}
             if rng.random() < 0.4:
                 group["src_port"] = int(rng.integers(1024, 65536))
@@ -192,10 +227,10 @@ class _Planter:
             bursts.append((at, at + int(rng.integers(2, 6))))
         return self._burst(kind, group, bursts)
 
-    def _attack(self) -> tuple[Phenomenon, Cells]:
+    def _attack(self) -> tuple[Phenomenon, Columns]:
         return self._fixed("attack")
 
-    def _newcomer(self) -> tuple[Phenomenon, Cells]:
+    def _newcomer(self) -> tuple[Phenomenon, Columns]:
         rng = self._rng
         what = str(rng.choice(["port", "country", "signature"]))
         if what == "country" and self._free_absent:
@@ -209,7 +244,7 @@ class _Planter:
         start = int(rng.integers(24 * 28, N_HOURS - 24 * 14))
         return self._burst("newcomer", {"flags": SYN} | group, [(start, N_HOURS)])
 
-    def _trend(self) -> tuple[Phenomenon, Cells]:
+    def _trend(self) -> tuple[Phenomenon, Columns]:
         rng = self._rng
         proto, port = self._port()
         by_country, by_style = rng.random(2) < (0.7, 0.6)
@@ -235,7 +270,7 @@ class _Planter:
 
     def _burst(
         self, kind: str, group: dict[str, Any], bursts: list[tuple[int, int]]
-    ) -> tuple[Phenomenon, Cells]:
+    ) -> tuple[Phenomenon, Columns]:
         usual, sd = self._usual(group)
         course = np.zeros(N_HOURS)
         size = self._size(sd)
@@ -272,7 +307,7 @@ class _Planter:
     def _always_on(self) -> int:
         return int(np.argmax(self._sensors.is_on.sum(axis=1)))
 
-    def _members(self, group: dict[str, Any], cells: Cells) -> npt.NDArray[np.bool_]:
+    def _members(self, group: dict[str, Any], cells: Columns) -> npt.NDArray[np.bool_]:
         """Return which cells of the background are in the slice of a group."""
         found = np.ones(len(cells["hour"]), np.bool_)
         if group["proto"] == TCP and "dst_port" not in group:
@@ -281,7 +316,7 @@ class _Planter:
             found &= cells["proto"] == group["proto"]
             found &= cells["dst_port"] == group["dst_port"]
         if "country" in group:
-            found &= np.isin(self._country, group["country"])
+            found &= np.isin(cells["country"], group["country"])
         if "style" in group:
             found &= cells["style"] == group["style"][0]
         if "sensor" in group:
@@ -303,7 +338,9 @@ class _Planter:
         deviation = 1.4826 * float(np.median(np.abs(values - median)))
         return median, deviation if median > 0 else 0.0
 
-    def _cells(self, group: dict[str, Any], per_hour: npt.NDArray[np.float64]) -> Cells:
+    def _cells(
+        self, group: dict[str, Any], per_hour: npt.NDArray[np.float64]
+    ) -> Columns:
         """Return cells with so many packets an hour, each source with a few."""
         rng, sensors = self._rng, self._sensors
         n_hosts = group.get("n_hosts")
@@ -327,12 +364,12 @@ class _Planter:
             countries = group.get("country") or list(range(len(COUNTRIES)))
             country = rng.choice(countries, len(hour))
             rank = rng.integers(0, 4000, len(hour))
-            cells["src"] = ((country + 11) << 24) + 77 + rank * 3571
+            cells["src"] = self._hosts.at(country, 77 + rank * 16)
             cells["ip_ttl"] = 40 + cells["src"] * 31 % 80
         else:
             cells["packets"] = rng.poisson(expected[sensor, hour] / n_hosts)
-            host = _nth(times)
-            cells["src"] = ((group["country"][0] + 11) << 24) + (host + 1) * 65_539
+            places = 259 * (_nth(times) + 1)
+            cells["src"] = self._hosts.at(group["country"][0], places)
             cells["ip_ttl"][:] = group["ttl"]
         if "scattered" in group:
             cells["dst_port"] = rng.integers(1024, 65536, len(hour))
@@ -349,7 +386,7 @@ class _Planter:
         return _spread(rng, cells) if "scattered" in group and n_hosts else cells
 
     def _truth(
-        self, kind: str, group: dict[str, Any], cells: Cells, usual: float
+        self, kind: str, group: dict[str, Any], cells: Columns, usual: float
     ) -> Phenomenon:
         """Return what was planted, named by the columns that tell it apart."""
         named: dict[str, Any] = {}
@@ -357,18 +394,17 @@ class _Planter:
         if "dst_port" in group:
             named |= {"proto": group["proto"], "dst_port": group["dst_port"]}
         if "country" in group:
-            codes = (*COUNTRIES, *ABSENT_COUNTRIES)
-            named["country"] = codes[group["country"][0]]
+            named["country"] = CODES[group["country"][0]]
         if "style" in group:
-            window, signature = ALL_STYLES[group["style"][0]]
-            named["tcp_window"] = window
-            same = self._windows == window
+            style = ALL_STYLES[group["style"][0]]
+            named["tcp_window"] = style.window
+            same = self._windows == style.window
             times = np.bincount(
                 self._background["style"][self._background["proto"] == TCP],
                 minlength=len(same),
             )
             if times[group["style"][0]] < _NARROWING * times[same].sum():
-                named["signature"] = signature
+                named["signature"] = style.signature
         if group.get("flags") == SYN_ACK:
             named["traffic"] = "backscatter"
         if "sensor" in group:
@@ -401,7 +437,7 @@ def _nth(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - times, times)
 
 
-def _spread(rng: np.random.Generator, cells: Cells) -> Cells:
+def _spread(rng: np.random.Generator, cells: Columns) -> Columns:
     """Spread the packets of each cell over random ports, each with a few."""
     pieces = np.maximum(1, cells["packets"] // 2)
     spread = {name: np.repeat(values, pieces) for name, values in cells.items()}

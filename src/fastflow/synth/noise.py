@@ -34,11 +34,35 @@ SYN_ACK = SYN | ACK
 FIRST_HOUR = 442_656
 N_DAYS = 90
 N_HOURS = 24 * N_DAYS
-COUNTRIES = (
-    "US RU CN NL DE JP BR IN VN TW KR GB UA FR ID TR IR SG RO BG IT PL TH AR MX"
-).split()
+COUNTRIES = [
+    "US",
+    "RU",
+    "CN",
+    "NL",
+    "DE",
+    "JP",
+    "BR",
+    "IN",
+    "VN",
+    "TW",
+    "KR",
+    "GB",
+    "UA",
+    "FR",
+    "ID",
+    "TR",
+    "IR",
+    "SG",
+    "RO",
+    "BG",
+    "IT",
+    "PL",
+    "TH",
+    "AR",
+    "MX",
+]
 #: Never in the background: these can be newcomers.
-ABSENT_COUNTRIES = ("NZ", "IS", "UY", "MN")
+ABSENT_COUNTRIES = ("NZ", "KE", "UY", "ZA")
 STYLES = tuple(
     Style.parse(text)
     for text in (

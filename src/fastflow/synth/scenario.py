@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastflow.synth.cells import SYN, TCP, UDP, Cells, Style, make_cells
+from fastflow.synth.cells import SYN, TCP, Cells, Style, make_cells
 from fastflow.synth.noise import (
     ABSENT_COUNTRIES,
     CODES,

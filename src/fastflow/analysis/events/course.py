@@ -15,8 +15,8 @@ from fastflow.zones import hour_at
 
 #: A further burst of a known event is one at a chance of one in three million.
 LEAST_SCORE = 15.0
-#: It rises as much as this part of what the event itself does.
-_LEAST_STRENGTH = 0.3
+#: What stays is measured in its first two weeks; hours differ from that by chance.
+_SETTLED_HOURS, _SETTLED_FACTOR = 14 * 24, 1.1
 #: Bursts are one where no more hours than these are between them.
 _HOURS_BETWEEN = 6
 
@@ -40,15 +40,30 @@ class Course:
     pieces: list[tuple[int, int]]
 
     def excess(self, clock: Clock) -> dict[str, Floats]:
-        """Return what was there beyond what was expected, in the event's hours."""
+        """Return what was there beyond what was expected, in the event's hours.
+
+        Of one that stays, no more than at its beginning: what comes on top of that is
+        another event.
+        """
         inside = np.zeros(len(clock.on_air), np.bool_)
         for first, after in self.pieces:
             inside[first:after] = True
-        return {
-            measure: np.maximum(counts - self.expected[measure] * clock.on_air, 0.0)
-            * inside
-            for measure, counts in self.counts.items()
-        }
+        found = {}
+        for measure, counts in self.counts.items():
+            rise = np.maximum(counts - self.expected[measure] * clock.on_air, 0.0)
+            rise *= inside
+            for first, after in self.pieces:
+                settled = first + _SETTLED_HOURS
+                if settled < after:
+                    on_air = clock.on_air[first:after]
+                    level = rise[first:settled].sum() / max(
+                        clock.on_air[first:settled].sum(), 1e-9
+                    )
+                    rise[first:after] = np.minimum(
+                        rise[first:after], _SETTLED_FACTOR * level * on_air
+                    )
+            found[measure] = rise
+        return found
 
 
 def read_counts(
@@ -86,6 +101,7 @@ def follow(
     found: tuple[int, int],
     usual: Expected,
     measure: str,
+    least_strength: float,
 ) -> Course:
     """Return all bursts of the same traffic, each within a week of another.
 
@@ -95,6 +111,8 @@ def follow(
         The hours of one.
     usual : Expected
         What the traffic is in an hour without them; one row.
+    least_strength : float
+        What others rise at least, relative to the one found.
     """
     left = counts[measure][None].copy()
     first, after = found
@@ -104,7 +122,7 @@ def follow(
     pieces = [found]
     while (more := next(scan(left, usual, LEAST_SCORE), None)) is not None:
         start, end, _ = refine(left[0], values, dispersion, more[1], more[2])
-        if _strength(left[0], values, start, end) >= _LEAST_STRENGTH * strength:
+        if _strength(left[0], values, start, end) >= least_strength * strength:
             pieces.append((start, end))
         left[:, start:end] = 0
     return Course(counts, expected, _connected(joined(pieces), found))

@@ -28,11 +28,12 @@ from fastflow.analysis.events.pursuit import Pursuit
 from fastflow.analysis.events.sample import (
     Sample,
     Stretch,
+    constant_fields,
     narrow,
+    one_hand,
     stretch_of,
     stretch_of_ramp,
 )
-from fastflow.analysis.events.sample import constant_fields as constants
 from fastflow.analysis.events.series import Pool, read_pool, stored_hours
 from fastflow.analysis.events.slices import Slice, add_conditions
 from fastflow.analysis.events.surges import Hit
@@ -49,6 +50,11 @@ _SOURCE_CLUMP = 1.5
 #: What is left of a rise when it is looked at sensor by sensor, at least.
 _LEAST_LEFT = 0.4
 _MOST_EVENTS = 100
+#: Fewer packets than an attack has (Moore et al., ACM Trans. Comput. Syst. 24, 2006)
+#: are no event.
+_LEAST_PACKETS = 25
+#: A further burst rises by this part of what the first one does.
+_LEAST_STRENGTH = 0.3
 
 #: What an event makes by hour, and how much of that is a series'.
 _Explained = tuple[dict[str, Floats], Callable[[int, str], float]]
@@ -310,11 +316,14 @@ class Finder:
     def _event(self, sample: Sample, hit: Hit) -> tuple[Event, Course]:
         """Return the event that a rise is of, and its course."""
         key = self.pool.keys[hit.series].slice
-        chosen = narrow(sample, key, hit.measure, self.clumps[hit.measure])
+        clump = self.clumps[hit.measure]
+        chosen = narrow(sample, key, hit.measure, clump)
+        if (part := one_hand(sample, chosen)) != chosen:
+            chosen = narrow(sample, part, hit.measure, clump)
         fixed = {
             name: chosen[name] for name in ("src_port", "tcp_seq") if name in chosen
         }
-        fixed.update(constants(sample, chosen))
+        fixed.update(constant_fields(sample, chosen))
         named = {
             name: value
             for name, value in chosen.items()
@@ -341,7 +350,9 @@ class Finder:
         values = np.maximum(level[hit.measure] * rhythm, FLOOR) * self.clock.on_air
         usual = Expected(values[None], usual.dispersion)
         found = hit.start, hit.end
-        return follow(counts, level, self.clock, found, usual, hit.measure)
+        # Header fields tell whose a burst is; without them, its size has to.
+        least = 0.0 if event.fixed else _LEAST_STRENGTH
+        return follow(counts, level, self.clock, found, usual, hit.measure, least)
 
     def _measure(self, event: Event, course: Course) -> None:
         event.pieces = [
@@ -367,4 +378,9 @@ class Finder:
         adjusted = false_discovery_control(chances)
         for one, rate in zip(found, adjusted, strict=False):
             one.confidence = 1.0 - float(rate)
-        return [one for one in found if 1 - one.confidence <= FALSE_DISCOVERIES]
+        return [
+            one
+            for one in found
+            if 1 - one.confidence <= FALSE_DISCOVERIES
+            and (one.kind == "trend" or one.packets - one.baseline >= _LEAST_PACKETS)
+        ]

@@ -27,9 +27,9 @@ def kind_of(event: Event, sample: Sample, pool: Pool, clock: Clock) -> str:
         return "newcomer"
     n_sources = sample.n_sources(sample.mask(event.whole))
     event.details["few"] = n_sources is not None and n_sources <= _FEW_SOURCES
-    if event.fixed.keys() & {"src_port", "tcp_seq"}:
-        kind = "fixed"
-    elif "window" in event.fixed and ("ip_ttl" in event.fixed or event.details["few"]):
+    if event.fixed.keys() & {"src_port", "tcp_seq"} or (
+        "window" in event.fixed and ("ip_ttl" in event.fixed or event.details["few"])
+    ):
         kind = "fixed"
     else:
         kind = "surge"

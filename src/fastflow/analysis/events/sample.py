@@ -215,6 +215,16 @@ class Sample:
         best = int(np.argmax(by_value))
         return codes.value(best), float(by_value[best])
 
+    def parts(
+        self, dimension: str, mask: Mask, measure: str, least: float
+    ) -> list[tuple[Value, float]]:
+        """Return values that have such a share of the excess, the largest first."""
+        codes = self.codes(dimension)
+        by_value = self._by_value(dimension, mask, measure)
+        found = np.flatnonzero(by_value >= least * max(by_value.sum(), 1e-9))
+        order = found[np.argsort(-by_value[found], kind="stable")]
+        return [(codes.value(int(one)), float(by_value[one])) for one in order]
+
     def spread(self, dimension: str, mask: Mask, measure: str) -> float:
         """Return the excess without the two values that have the most of it.
 
@@ -249,6 +259,9 @@ CONSTANT = 0.9
 _USUAL_WEIGHT = 0.05
 #: Outside of a slice, an excess this large and this significant is of the event, too.
 _OUTSIDE, _OUTSIDE_DEVIATIONS = 0.25, 4.0
+#: Several hands at once: what each has at least, how many, and what tells them.
+_LEAST_PART, _MOST_PARTS = 0.15, 4
+_OF_ONE_HAND = {"window", "tcp_seq", "src_port"}
 #: So many values may rise for reasons of their own.
 _OTHERS = 2
 #: A value of these is of one value of the other: what is usual, is usual within that.
@@ -283,6 +296,29 @@ def narrow(
     for dimension in reversed(NAMEABLE):
         if dimension in chosen and not _tells(sample, chosen, dimension, measure):
             del chosen[dimension]
+    return chosen
+
+
+def one_hand(sample: Sample, chosen: Slice) -> Slice:
+    """Return the largest part of a slice, where that is of several hands at once.
+
+    Those are few parts, by traffic or service, that have constant header fields each,
+    and not all of them together.
+    """
+    fields = constant_fields(sample, chosen).keys() & _OF_ONE_HAND
+    for dimension in ("traffic", "service"):
+        if dimension in chosen or fields:
+            continue
+        mask = sample.mask(chosen)
+        parts = sample.parts(dimension, mask, "packets", _LEAST_PART)
+        whole = sample.excess(mask, "packets")
+        if not 2 <= len(parts) <= _MOST_PARTS or whole <= 0:
+            continue
+        if sum(excess for _, excess in parts) < CONSTANT * whole:
+            continue
+        narrowed = [{**chosen, dimension: value} for value, _ in parts]
+        if all(constant_fields(sample, one).keys() & _OF_ONE_HAND for one in narrowed):
+            return narrowed[0]
     return chosen
 
 

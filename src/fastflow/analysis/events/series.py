@@ -23,7 +23,7 @@ from fastflow.zones import hour_at, hour_number
 
 #: In one stretch a slice needs so many packets in some hour, or on an average day.
 LEAST_IN_HOUR = 12
-LEAST_PER_DAY = 24
+LEAST_PER_DAY = 10
 #: Rows of `counts` that are rolled up at a time.
 _ROWS_AT_ONCE = 4_000_000
 

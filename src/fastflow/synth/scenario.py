@@ -144,9 +144,9 @@ def make_scenario(
     if not quiet:
         planter = _Planter(rng, sensors, hosts, parts[0])
         for _ in range(rng.integers(1, 9)):
-            planted, cells = planter.plant()
+            planted, part = planter.plant()
             truth.append(planted)
-            parts.append(cells)
+            parts.append(part)
     columns = join(parts)
     del columns["country"]
     cells = make_cells(len(columns["hour"]), **columns)
@@ -348,10 +348,8 @@ class _Planter:
         if "sensor" in group:
             sizes = np.eye(len(sizes))[group["sensor"]]
         expected = per_hour[None, :] * sizes[:, None] * is_on
-        if n_hosts is None:
-            n = rng.poisson(expected / 2)  # two packets of a source, on average
-        else:
-            n = (expected > 0) * n_hosts
+        # Two packets of a source, on average, or as many as there are for few hosts.
+        n = (expected > 0) * n_hosts if n_hosts else rng.poisson(expected / 2)
         sensor, hour = np.nonzero(n)
         times = n[sensor, hour]
         sensor, hour = np.repeat(sensor, times), np.repeat(hour, times)
@@ -390,7 +388,10 @@ class _Planter:
     ) -> Phenomenon:
         """Return what was planted, named by the columns that tell it apart."""
         named: dict[str, Any] = {}
-        fixed = {name: group[name] for name in ("src_port", "tcp_seq") if name in group}
+        fixed: dict[str, int] = {}
+        fixed |= {
+            name: group[name] for name in ("src_port", "tcp_seq") if name in group
+        }
         if "dst_port" in group:
             named |= {"proto": group["proto"], "dst_port": group["dst_port"]}
         if "country" in group:

@@ -204,7 +204,8 @@ def _dispersion(counts: Floats, weights: Floats, clump: float) -> Floats:
 def _sums(values: Floats, length: int) -> Floats:
     n_whole = values.shape[1] // length
     whole = values[:, : n_whole * length]
-    return whole.reshape(len(values), n_whole, length).sum(axis=2)
+    found: Floats = whole.reshape(len(values), n_whole, length).sum(axis=2)
+    return found
 
 
 def _of_differences(counts: Floats, weights: Floats) -> Floats:

@@ -85,7 +85,9 @@ class Event:
         }
         return sorted(found)
 
-    def to_row(self, zone: tzinfo, text: str, rank: int) -> dict[str, Any]:
+    def to_row(
+        self, zone: tzinfo, rank: int, text: str, evidence: list[str]
+    ) -> dict[str, Any]:
         """Return the event as values for JSON."""
         named = as_columns(self.slice)
         version = named.pop("ip_version", 4)
@@ -105,5 +107,5 @@ class Event:
             "baseline": round(self.baseline, 1),
             "confidence": round(self.confidence, 6),
             "text": text,
-            "evidence": self.details.get("evidence", []),
+            "evidence": evidence,
         }

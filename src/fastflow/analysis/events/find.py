@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import false_discovery_control
 
 from fastflow.analysis.coverage import INPUT_HOURS, cover
+from fastflow.analysis.events.attacks import add_attacks, read_attacks
 from fastflow.analysis.events.baseline import (
     FLOOR,
     LENGTHS,
@@ -30,18 +31,19 @@ from fastflow.analysis.events.sample import (
     Stretch,
     constant_fields,
     narrow,
+    quiet_others,
     one_hand,
     stretch_of,
     stretch_of_ramp,
 )
 from fastflow.analysis.events.series import Pool, read_pool, stored_hours
-from fastflow.analysis.events.slices import Slice, add_conditions
+from fastflow.analysis.events.slices import FIELDS, Slice
 from fastflow.analysis.events.surges import Hit
+from fastflow.analysis.events.totals import count_sources, measure_trends
 from fastflow.analysis.events.trends import Ramp, Trends, daily, levels_along, ramp_of
-from fastflow.analysis.events.wording import sentence
+from fastflow.analysis.events.wording import describe
 from fastflow.analysis.selection import Selection
-from fastflow.analysis.where import Conditions
-from fastflow.zones import hour_at, hour_number
+from fastflow.zones import hour_number
 
 #: Of all events that are told, so many may be none.
 FALSE_DISCOVERIES = 0.0001
@@ -79,46 +81,20 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
     hours = stored_hours(selection)
     if hours is None:
         return []
-    found = Finder(selection, *hours).find()
+    finder = Finder(selection, *hours)
+    found = finder.find()
+    add_attacks(found, read_attacks(selection, *hours), finder.clumps["packets"])
     if selection.period is not None:
         first, after = map(hour_number, selection.period.hours)
         found = [one for one in found if one.start < after and one.end > first]
     found.sort(key=lambda one: (-one.score, one.start, str(one.slice)))
-    count_sources(selection, found[:n])
+    found = found[:n]
+    count_sources(selection, found)
+    measure_trends(selection, finder.clock, found)
     return [
-        one.to_row(selection.zone, sentence(one, selection.zone), rank)
-        for rank, one in enumerate(found[:n], start=1)
+        one.to_row(selection.zone, rank, *describe(one, selection.zone))
+        for rank, one in enumerate(found, start=1)
     ]
-
-
-def count_sources(selection: Selection, found: list[Event]) -> None:
-    """Set the exact number of distinct sources of each event, in one pass."""
-    if not found or not selection.store.settings.sources:
-        return
-    columns, params = [], []
-    for one in found:
-        inside = Conditions()
-        add_conditions(inside, one.whole)
-        inside.add(
-            f"({' or '.join(['hour >= ? and hour < ?'] * len(one.pieces))})",
-            *(hour_at(hour) for piece in one.pieces for hour in piece),
-        )
-        columns.append(
-            f"count(distinct (src::uuid, ip_version)) filter (where {inside})"
-        )
-        params += inside.params
-    hours = (
-        hour_at(min(one.start for one in found)),
-        hour_at(max(one.end for one in found)),
-    )
-    conditions = selection.conditions(hours)
-    answer = selection.ask(
-        f"select {', '.join(columns)} from sources where {conditions}",
-        [*params, *conditions.params],
-        hours,
-    )
-    for one, column in zip(found, answer.columns, strict=True):
-        one.sources = column[0].as_py()
 
 
 class Finder:
@@ -218,9 +194,10 @@ class Finder:
         event = Event("trend", [(start, end)], chosen, {}, ramp.score)
         event.score += self._log_places  # it is one place that was looked at
         event.details |= {
-            "measure": ramp.measure,
-            "first_level": float(levels[ramp.measure][0]),
-            "last_level": float(levels[ramp.measure][-1]),
+            "ramp": ramp,
+            "first_packets": float(levels["packets"][0]),
+            "last_packets": float(levels["packets"][-1]),
+            "others": quiet_others(sample, chosen, self.clumps),
         }
         inside = slice(24 * ramp.first, 24 * ramp.last)
         event.packets = int(counts["packets"][inside].sum())
@@ -320,9 +297,7 @@ class Finder:
         chosen = narrow(sample, key, hit.measure, clump)
         if (part := one_hand(sample, chosen)) != chosen:
             chosen = narrow(sample, part, hit.measure, clump)
-        fixed = {
-            name: chosen[name] for name in ("src_port", "tcp_seq") if name in chosen
-        }
+        fixed = {name: chosen[name] for name in FIELDS[1:3] if name in chosen}
         fixed.update(constant_fields(sample, chosen))
         named = {
             name: value
@@ -330,6 +305,7 @@ class Finder:
             if name not in fixed and name not in ("network", "ip_ttl")
         }
         event = Event("surge", [], named, fixed, hit.score)
+        event.details["others"] = quiet_others(sample, named, self.clumps)
         course = self._course(sample, event, hit)
         self._measure(event, course)
         return event, course

@@ -7,7 +7,7 @@ import numpy as np
 from fastflow.analysis.events.baseline import Clock
 from fastflow.analysis.events.event import Event
 from fastflow.analysis.events.sample import Sample
-from fastflow.analysis.events.series import Pool
+from fastflow.analysis.events.series import Key, Pool
 
 #: Something new stays: for so many days at least, until the end, with little missing.
 _DAYS_TO_STAY = 7
@@ -26,13 +26,10 @@ def kind_of(event: Event, sample: Sample, pool: Pool, clock: Clock) -> str:
         event.fixed = {}
         return "newcomer"
     n_sources = sample.n_sources(sample.mask(event.whole))
-    event.details["few"] = n_sources is not None and n_sources <= _FEW_SOURCES
-    if event.fixed.keys() & {"src_port", "tcp_seq"} or (
-        "window" in event.fixed and ("ip_ttl" in event.fixed or event.details["few"])
-    ):
-        kind = "fixed"
-    else:
-        kind = "surge"
+    is_few = n_sources is not None and n_sources <= _FEW_SOURCES
+    is_of_one_hand = "window" in event.fixed and (is_few or "ip_ttl" in event.fixed)
+    is_fixed = event.fixed.keys() & {"src_port", "tcp_seq"} or is_of_one_hand
+    kind = "fixed" if is_fixed else "surge"
     if kind == "fixed":
         if "window" in event.slice:
             event.fixed["window"] = event.slice.pop("window")
@@ -63,12 +60,10 @@ def _new_value(event: Event, pool: Pool, clock: Clock) -> str | None:
     for dimension in _NEW:
         if dimension not in known:
             continue
-        for number, key in enumerate(pool.keys):
-            if key.dimensions == (dimension,) and key.values[0] == known[dimension]:
-                break
-        else:
+        key = Key((dimension,), (known[dimension],))
+        if key not in pool.keys:
             continue
-        counts = pool.dense("packets", np.array([number]))[0]
+        counts = pool.dense("packets", np.array([pool.keys.index(key)]))[0]
         on_air = clock.on_air
         before = counts[:start].sum() / max(on_air[:start].sum(), 1.0)
         since = counts[start:].sum() / max(on_air[start:].sum(), 1.0)

@@ -113,8 +113,9 @@ class Pursuit:
     def unexplained(self, hit: Hit) -> Floats:
         """Return the series of a hit without what is explained of it."""
         group, row = self._row(hit)
-        found: Floats = np.maximum(group.counts[row] - group.explained[row], 0.0)
-        return found[0]
+        left = group.counts[row] - group.explained[row]
+        found: Floats = np.maximum(left[0], 0.0)
+        return found
 
     def dismiss(self, hit: Hit) -> None:
         """Expect a rise that is none."""

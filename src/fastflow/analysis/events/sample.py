@@ -235,11 +235,12 @@ class Sample:
 
     def _by_value(self, dimension: str, mask: Mask, measure: str) -> Floats:
         codes = self.codes(dimension)
-        return np.bincount(
+        found: Floats = np.bincount(
             codes.of_cell[mask],
             weights=self.weights[measure][mask],
             minlength=codes.n_values,
-        )
+        ).astype(np.float64)
+        return found
 
     def n_sources(self, mask: Mask) -> int | None:
         """Return how many different sources there were; None: it is not known."""
@@ -344,7 +345,7 @@ def _reaches_out(
 def _tells(sample: Sample, chosen: Slice, dimension: str, measure: str) -> bool:
     """Return whether a value of the slice excludes what is there without it."""
     everything = np.ones(len(sample.is_now), np.bool_)
-    within = _WITHIN.get(dimension)
+    within = _WITHIN.get(dimension, "")
     if within in chosen:
         everything = sample.mask({within: chosen[within]})
     alone = sample.mask({dimension: chosen[dimension]}) & everything
@@ -361,6 +362,26 @@ def _tells(sample: Sample, chosen: Slice, dimension: str, measure: str) -> bool:
         sample.expected(around, measure) + weight
     )
     return share <= NARROWING
+
+
+def quiet_others(sample: Sample, chosen: Slice, clumps: Mapping[str, float]) -> str:
+    """Return the dimension whose other values stayed as they were; empty: none.
+
+    The narrowest of the slice's: windows, else countries, else services.
+    """
+    for dimension in ("window", "country", "service"):
+        if dimension not in chosen:
+            continue
+        rest = {name: value for name, value in chosen.items() if name != dimension}
+        others = sample.mask(rest) & ~sample.mask(chosen)
+        for measure, clump in clumps.items():
+            usual = sample.expected(others, measure)
+            deviation = np.sqrt(clump * (usual + clump))
+            rise = abs(sample.excess(others, measure))
+            if usual < clump or rise > _OUTSIDE_DEVIATIONS * deviation:
+                return ""
+        return dimension
+    return ""
 
 
 def constant_fields(sample: Sample, chosen: Slice) -> dict[str, Value]:

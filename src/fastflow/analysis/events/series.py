@@ -87,7 +87,8 @@ class Pool:
     def total(self, measure: str) -> Floats:
         """Return all packets, or sources, hour by hour."""
         whole = [i for i, key in enumerate(self.keys) if not key.dimensions]
-        return self.dense(measure, np.array(whole, np.int64)).sum(axis=0)
+        found: Floats = self.dense(measure, np.array(whole, np.int64)).sum(axis=0)
+        return found
 
 
 def read_pool(selection: Selection, start: int, end: int) -> Pool:
@@ -99,12 +100,14 @@ def read_pool(selection: Selection, start: int, end: int) -> Pool:
         Hours since 1970, the second exclusive.
     """
     numbers: dict[Key, int] = {}
-    parts = [(np.empty(0, np.int64),) * 4]
+    parts: list[tuple[Ints, ...]] = [(np.empty(0, np.int64),) * 4]
     for first, after in _stretches(selection, start, end):
         for table in _tables(selection):
             stretch = _Stretch(_read(selection, table, first, after), after - first)
-            for rollup in ROLLUPS[table]:
-                parts.append(stretch.roll_up(rollup, numbers, first - start))
+            parts += [
+                stretch.roll_up(rollup, numbers, first - start)
+                for rollup in ROLLUPS[table]
+            ]
     series, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((columns[0], series))
     begins = np.searchsorted(series[order], np.arange(len(numbers) + 1))
@@ -289,11 +292,11 @@ def _runs(ordered: Ints) -> Ints:
 def stored_hours(selection: Selection) -> tuple[int, int] | None:
     """Return the hours of all that the store holds, not of the period alone.
 
-    What was before a period is what it is compared with.
+    What was before a period is what it is compared with. The first is a midnight.
     """
     (row,) = selection.store.sql(
         "select min(hour) as a, max(hour) as b from counts"
     ).to_pylist()
     if row["a"] is None:
         return None
-    return hour_number(row["a"]), hour_number(row["b"]) + 1
+    return hour_number(row["a"]) // 24 * 24, hour_number(row["b"]) + 1

@@ -141,13 +141,11 @@ class Trends:
         return int(np.searchsorted(self._series[ramp.measure], ramp.series))
 
     def _ramps(self, measure: str, days: Floats) -> list[Ramp]:
+        series = self._series[measure].tolist()
         return [
-            ramp
-            for row, ramp in enumerate(fit(days, self._clumps[measure]))
-            if ramp is not None
-            for ramp in [
-                Ramp(int(self._series[measure][row]), measure, *ramp, score=0.0)
-            ]
+            Ramp(one, measure, *found, score=0.0)
+            for one, found in zip(series, fit(days, self._clumps[measure]), strict=True)
+            if found is not None
         ]
 
     def _monotone(self, ramp: Ramp) -> float:
@@ -196,8 +194,8 @@ def fit(
         ):
             found.append(None)
             continue
-        few, many = sorted((max(low, 24 * FLOOR), max(high, 24 * FLOOR)))
-        fitness = float(likelihood(np.float64(many), np.float64(few)) / clump)
+        few, many = np.sort(np.maximum([[low], [high]], 24 * FLOOR), axis=0)
+        fitness = float(likelihood(many, few)[0] / clump)
         first, last = ends[best].tolist()
         found.append((first, last, max(low, 0.0), max(high, 0.0), fitness))
     return found

@@ -20,9 +20,37 @@ _FIELD_NAMES = {
 }
 
 
-def sentence(event: Event, zone: tzinfo) -> str:
-    """Return one or two sentences about an event."""
-    return f"{_subject(event)} {_PREDICATES[event.kind](event, zone)}"
+_OTHERS = {"window": "windows", "country": "countries", "service": "ports"}
+
+
+def describe(event: Event, zone: tzinfo) -> tuple[str, list[str]]:
+    """Return one to three sentences about an event, and lines of evidence."""
+    text = f"{_subject(event)} {_PREDICATES[event.kind](event, zone)}"
+    evidence = []
+    if others := event.details.get("others"):
+        line = f"all other {_OTHERS[others]} stayed within their range"
+        evidence.append(line)
+        if event.kind in ("surge", "trend"):
+            text = f"{text.removesuffix('.')}; {line}."
+    if len(event.pieces) > 1:
+        evidence.append(f"bursts: {_spans(event.pieces, zone)}")
+    if peaks := event.details.get("peaks"):
+        evidence.append(f"short peaks: {_spans(peaks, zone)}")
+    if attacks := event.details.get("attacks"):
+        peak = event.details["peak"]
+        evidence.append(f"attacks: {attacks:,}, {peak:,} packets in a minute at most")
+    if event.kind == "trend" and "slope" in event.details:
+        slope = event.details["slope"]
+        evidence.append(f"slope (Theil-Sen): {slope:+.2f} sources a day, each day")
+    return text, evidence
+
+
+def _spans(pieces: list[tuple[int, int]], zone: tzinfo) -> str:
+    parts = []
+    for first, after in sorted(pieces):
+        start, end = (hour_at(hour).astimezone(zone) for hour in (first, after))
+        parts.append(f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}")
+    return ", ".join(parts)
 
 
 def _subject(event: Event) -> str:
@@ -31,7 +59,9 @@ def _subject(event: Event) -> str:
         for dimension, words in _WORDS.items()
         if dimension in event.slice and (text := words(event.slice[dimension]))
     ]
-    return " ".join(parts) or "All traffic"
+    if not event.slice.keys() & {"traffic", "service"}:
+        parts.insert(0, "All packets" if event.slice else "All traffic")
+    return " ".join(parts)
 
 
 def _service(value: Value) -> str:
@@ -74,14 +104,16 @@ def _when(event: Event, zone: tzinfo) -> str:
         return f"on {', '.join(days)}"
     until = (hour_at(event.end) - timedelta(hours=1)).astimezone(zone)
     if n_hours <= 72:
-        return f"for {n_hours} hours from {start:%Y-%m-%d %H:%M} on"
+        return f"for {n_hours} hour{'s' * (n_hours > 1)} from {start:%Y-%m-%d %H:%M} on"
     return f"from {start:%Y-%m-%d %H:%M} to {until:%Y-%m-%d}"
 
 
 def _amount(event: Event) -> str:
     hours = max(1, event.details.get("hours", 1))
     rate, usual = event.packets / hours, event.baseline / hours
-    sources = f" from {event.sources:,} sources" if event.sources is not None else ""
+    sources = ""
+    if event.sources is not None:
+        sources = f" from {event.sources:,} source{'s' * (event.sources != 1)}"
     return (
         f"{event.packets:,} packets{sources}, {rate:,.1f} an hour where "
         f"{usual:,.1f} were expected"
@@ -95,7 +127,7 @@ def _surge(event: Event, zone: tzinfo) -> str:
 def _fixed(event: Event, zone: tzinfo) -> str:
     return (
         f"came in bursts {_when(event, zone)}: {_amount(event)}. "
-        f"Nearly all of them share {_fields(event)}."
+        f"Nearly all packets share {_fields(event)}."
     )
 
 
@@ -108,14 +140,19 @@ def _newcomer(event: Event, zone: tzinfo) -> str:
 
 
 def _trend(event: Event, zone: tzinfo) -> str:
-    first, last = (event.details[name] for name in ("first_level", "last_level"))
-    unit = "sources" if event.details["measure"] == "sources" else "packets"
-    verb = "rose" if last >= first else "fell"
+    details = event.details
+    first, last = details["first_packets"], details["last_packets"]
+    verb = "rose" if details["ramp"].high >= details["ramp"].low else "fell"
     start = hour_at(event.start).astimezone(zone)
     until = (hour_at(event.end) - timedelta(hours=1)).astimezone(zone)
+    sources = ""
+    if "first_sources" in details:
+        few, many = details["first_sources"], details["last_sources"]
+        sources = f"from {few:,.0f} to {many:,.0f} sources a day, and "
+    peaks = ", with short peaks on top" if "peaks" in details else ""
     return (
-        f"{verb} slowly from {start:%Y-%m-%d} to {until:%Y-%m-%d}, from {first:,.0f} "
-        f"{unit} a day to {last:,.0f}."
+        f"{verb} slowly between {start:%Y-%m-%d} and {until:%Y-%m-%d}{peaks}: "
+        f"{sources}from {first:,.0f} to {last:,.0f} packets a day."
     )
 
 

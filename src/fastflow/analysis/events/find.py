@@ -31,8 +31,8 @@ from fastflow.analysis.events.sample import (
     Stretch,
     constant_fields,
     narrow,
-    quiet_others,
     one_hand,
+    quiet_others,
     stretch_of,
     stretch_of_ramp,
 )

@@ -34,6 +34,9 @@ def describe(event: Event, zone: tzinfo) -> tuple[str, list[str]]:
             text = f"{text.removesuffix('.')}; {line}."
     if len(event.pieces) > 1:
         evidence.append(f"bursts: {_spans(event.pieces, zone)}")
+    if by_day := event.details.get("sources_by_day"):
+        parts = [f"{day}: {n:,}" for day, n in by_day.items()]
+        evidence.append(f"sources by day: {', '.join(parts)}")
     if peaks := event.details.get("peaks"):
         evidence.append(f"short peaks: {_spans(peaks, zone)}")
     if attacks := event.details.get("attacks"):

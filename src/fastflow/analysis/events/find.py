@@ -102,11 +102,12 @@ class Finder:
 
     def __init__(self, selection: Selection, start: int, end: int) -> None:
         self.selection = selection
-        self.pool: Pool = read_pool(selection, start, end)
+        clump = natural_clump(selection)
+        self.pool: Pool = read_pool(selection, start, end, clump)
         inputs = selection.store.sql(INPUT_HOURS)
         coverage = cover(inputs, selection.network, selection.sensor_names, start, end)
         self.clock: Clock = read_clock(selection, coverage)
-        self.clumps = {"packets": natural_clump(selection), "sources": _SOURCE_CLUMP}
+        self.clumps = {"packets": clump, "sources": _SOURCE_CLUMP}
         self.rhythms = {
             measure: shared_rhythm(self.pool.total(measure), self.clock)
             for measure in self.clumps

@@ -10,6 +10,7 @@ rule of frequent item sets: Agrawal & Srikant, VLDB 1994).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,13 +22,16 @@ from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS, Value, columns_
 from fastflow.analysis.selection import Selection
 from fastflow.zones import hour_at, hour_number
 
-#: In one stretch a slice needs so many packets in some hour, or on an average day.
-LEAST_IN_HOUR = 12
-LEAST_PER_DAY = 10
+#: In one stretch a slice needs so many packets in some hour, or more than a source has
+#: by nature ...
+_LEAST_IN_HOUR = 12
+#: ... or so many on an average day, or such a part of all packets.
+_LEAST_PER_DAY, _LEAST_SHARE = 10, 1e-5
 #: Rows of `counts` that are rolled up at a time.
 _ROWS_AT_ONCE = 4_000_000
 
 Ints = npt.NDArray[np.int64]
+Small = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 
@@ -66,9 +70,9 @@ class Pool:
     end: int
     keys: list[Key]
     begins: Ints
-    hours: Ints
-    packets: Ints
-    sources: Ints
+    hours: Small
+    packets: Small
+    sources: Small
 
     @property
     def n_hours(self) -> int:
@@ -91,25 +95,40 @@ class Pool:
         return found
 
 
-def read_pool(selection: Selection, start: int, end: int) -> Pool:
+def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
     """Return the series of all slices with enough packets.
 
     Parameters
     ----------
     start, end : int
         Hours since 1970, the second exclusive.
+    clump : float
+        See `baseline.natural_clump`.
     """
     numbers: dict[Key, int] = {}
-    parts: list[tuple[Ints, ...]] = [(np.empty(0, np.int64),) * 4]
-    for first, after in _stretches(selection, start, end):
-        for table in _tables(selection):
-            stretch = _Stretch(_read(selection, table, first, after), after - first)
+    parts: list[tuple[Small, ...]] = [(np.empty(0, np.int32),) * 4]
+    jobs = [
+        (table, first, after)
+        for first, after in _stretches(selection, start, end)
+        for table in _tables(selection)
+    ]
+    # The database reads the next stretch while this one is rolled up.
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(_read, selection, *jobs[0])
+        for job, following in zip(jobs, [*jobs[1:], None], strict=True):
+            table, first, after = job
+            cells = coming.result()
+            if following is not None:
+                coming = reader.submit(_read, selection, *following)
+            stretch = _Stretch(cells, after - first, clump)
             parts += [
-                stretch.roll_up(rollup, numbers, first - start)
+                stretch.roll_up(rollup, numbers, first - start, table == "counts")
                 for rollup in ROLLUPS[table]
             ]
     series, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((columns[0], series))
+    del parts
+    # Within a series, parts came in the order of time.
+    order = np.argsort(series, kind="stable")
     begins = np.searchsorted(series[order], np.arange(len(numbers) + 1))
     return Pool(start, end, list(numbers), begins, *(one[order] for one in columns))
 
@@ -155,20 +174,33 @@ def _read(selection: Selection, table: str, first: int, after: int) -> pa.Table:
 class _Stretch:
     """The cells of a stretch of time, with each dimension as codes."""
 
-    def __init__(self, cells: pa.Table, n_hours: int) -> None:
+    def __init__(self, cells: pa.Table, n_hours: int, clump: float) -> None:
         self._n_hours = n_hours
+        packets = cells["packets"].to_numpy()
+        self._least = max(
+            _LEAST_PER_DAY * n_hours / 24, _LEAST_SHARE * float(packets.sum())
+        )
+        # Three clumps are what one source in a thousand exceeds; this is a quarter more.
+        self._least_in_hour = max(_LEAST_IN_HOUR, 3.75 * clump)
         self._cells = cells
         self._hour = cells["hour"].to_numpy().astype(np.int64)
-        self._packets = cells["packets"].to_numpy()
+        self._packets = packets
         self._sources = cells["sources"].to_numpy()
         self._codes: dict[str, Codes] = {}
         #: Of each rollup, which cells lie in a slice of it that was kept.
         self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
 
     def roll_up(
-        self, rollup: tuple[str, ...], numbers: dict[Key, int], shift: int
-    ) -> tuple[Ints, ...]:
-        """Return series number, hour, packets and sources of the slices to keep."""
+        self,
+        rollup: tuple[str, ...],
+        numbers: dict[Key, int],
+        shift: int,
+        is_steady: bool,
+    ) -> tuple[Small, ...]:
+        """Return series number, hour, packets and sources of the slices to keep.
+
+        Those with enough packets in some hour, and steady ones if they are wanted.
+        """
         rows = np.flatnonzero(self._candidates(rollup))
         code = np.zeros(len(rows), np.int64)
         for name in rollup:
@@ -179,28 +211,31 @@ class _Stretch:
         combined, rows = combined[order], rows[order]
         begins = _runs(combined)
         if not len(begins):
-            return (np.empty(0, np.int64),) * 4
+            return (np.empty(0, np.int32),) * 4
         packets = np.add.reduceat(self._packets[rows], begins)
         sources = np.add.reduceat(self._sources[rows], begins)
         code, hour = np.divmod(combined[begins], self._n_hours)
         # From (slice, hour) to slices.
         firsts = _runs(code)
         lengths = np.diff(np.append(firsts, len(code)))
-        enough = np.maximum.reduceat(packets, firsts) >= LEAST_IN_HOUR
+        enough = np.maximum.reduceat(packets, firsts) >= self._least_in_hour
         totals = np.add.reduceat(packets, firsts)
-        enough |= totals * 24 >= LEAST_PER_DAY * self._n_hours
+        if is_steady:
+            enough |= totals >= self._least
         kept = np.repeat(enough, lengths)
         is_kept = np.zeros(len(self._hour), np.bool_)
         is_kept[rows[np.repeat(kept, np.diff(np.append(begins, len(rows))))]] = True
         self._is_kept[frozenset(rollup)] = is_kept
         names = self._names(rollup, code[firsts[enough]])
         mine = np.array([numbers.setdefault(key, len(numbers)) for key in names], int)
-        return (
+        found = (
             np.repeat(mine, lengths[enough]),
             hour[kept] + shift,
             packets[kept],
             sources[kept],
         )
+        # Of one slice and hour: 32 bits are enough.
+        return tuple(one.astype(np.int32) for one in found)
 
     def _candidates(self, rollup: tuple[str, ...]) -> npt.NDArray[np.bool_]:
         """Return the cells that have the dimensions, in wider slices that were kept."""

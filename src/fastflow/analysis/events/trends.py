@@ -99,14 +99,15 @@ class Trends:
         self._series: dict[str, Ints] = {}
         self._days: dict[str, Floats] = {}
         for measure, clump in clumps.items():
-            kept, rows = [np.empty(0, np.int64)], [np.empty((0, clock.n_days))]
-            for chosen in _blocks(np.arange(len(pool.keys))):
-                counts = pool.dense(measure, chosen) * clock.is_known
-                days = daily(counts, clock, rhythms[measure])
-                moves = _may_move(days, clump)
-                kept.append(chosen[moves])
-                rows.append(days[moves])
-            self._series[measure] = np.concatenate(kept)
+            chosen = may_move(pool, measure, clock, clump)
+            rows = [np.empty((0, clock.n_days))]
+            rows += [
+                daily(
+                    pool.dense(measure, part) * clock.is_known, clock, rhythms[measure]
+                )
+                for part in _blocks(chosen)
+            ]
+            self._series[measure] = chosen
             self._days[measure] = np.concatenate(rows)
 
     def best(self) -> Ramp | None:
@@ -229,19 +230,24 @@ def monotone(days: Floats, level: Floats) -> float:
     return float(-norm.logsf(abs(tau) / deviation) - np.log(2))
 
 
-def _may_move(days: Floats, clump: float) -> npt.NDArray[np.bool_]:
-    """Return the rows whose first and last thirds differ beyond chance: a sieve."""
-    third = max(1, days.shape[1] // 3)
-    filled = np.nan_to_num(days)
-    n_known = ~np.isnan(days)
+def may_move(pool: Pool, measure: str, clock: Clock, clump: float) -> Ints:
+    """Return the series whose first and last thirds differ beyond chance: a sieve."""
+    third = pool.n_hours // 3
+    series = np.repeat(np.arange(len(pool.keys)), np.diff(pool.begins))
+    counts = getattr(pool, measure)
     sides = []
-    for part in (slice(0, third), slice(-third, None)):
-        n = np.maximum(n_known[:, part].sum(axis=1), 1)
-        sides.append((filled[:, part].sum(axis=1) / n, n))
+    for part in (slice(0, third), slice(pool.n_hours - third, pool.n_hours)):
+        inside = np.zeros(pool.n_hours, np.bool_)
+        inside[part] = clock.is_known[part]
+        weights = counts * inside[pool.hours]
+        seen = np.bincount(series, weights, len(pool.keys))
+        sides.append((seen, float(clock.on_air[inside].sum()) + 1e-9))
     (early, n_early), (late, n_late) = sides
-    mean = np.maximum((early + late) / 2, 24 * FLOOR)
+    mean = np.maximum((early + late) / (n_early + n_late), FLOOR)
     deviation = np.sqrt(clump * mean * (1 / n_early + 1 / n_late))
-    found: npt.NDArray[np.bool_] = np.abs(late - early) > 4 * deviation
+    found: Ints = np.flatnonzero(
+        np.abs(late / n_late - early / n_early) > 4 * deviation
+    )
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastflow.analysis.events.baseline import Clock, Expected, Floats
-from fastflow.analysis.events.event import DAYS_BETWEEN
+from fastflow.analysis.events.event import DAYS_BETWEEN, STAYING_HOURS
 from fastflow.analysis.events.slices import Slice, add_conditions
 from fastflow.analysis.events.surges import refine, scan
 from fastflow.analysis.selection import Selection
@@ -15,8 +15,10 @@ from fastflow.zones import hour_at
 
 #: A further burst of a known event is one at a chance of one in three million.
 LEAST_SCORE = 15.0
-#: What stays is measured in its first two weeks; hours differ from that by chance.
-_SETTLED_HOURS, _SETTLED_FACTOR = 14 * 24, 1.1
+#: By how much hours may differ, by chance, from the first weeks of what stays.
+_SETTLED_FACTOR = 1.1
+#: Hours with less than this part of what is typical of a burst may be between two.
+_LEAST_PART = 0.2
 #: Bursts are one where no more hours than these are between them.
 _HOURS_BETWEEN = 6
 
@@ -53,7 +55,7 @@ class Course:
             rise = np.maximum(counts - self.expected[measure] * clock.on_air, 0.0)
             rise *= inside
             for first, after in self.pieces:
-                settled = first + _SETTLED_HOURS
+                settled = first + STAYING_HOURS
                 if settled < after:
                     on_air = clock.on_air[first:after]
                     level = rise[first:settled].sum() / max(
@@ -125,7 +127,27 @@ def follow(
         if _strength(left[0], values, start, end) >= least_strength * strength:
             pieces.append((start, end))
         left[:, start:end] = 0
-    return Course(counts, expected, _connected(joined(pieces), found))
+    rise = np.maximum(counts[measure] - values, 0.0)
+    bursts = [
+        burst
+        for piece in _connected(joined(pieces), found)
+        for burst in _bursts(rise, *piece)
+    ]
+    return Course(counts, expected, bursts)
+
+
+def _bursts(rise: Floats, first: int, after: int) -> list[tuple[int, int]]:
+    """Return the parts of a piece without the hours in which next to nothing was."""
+    part = rise[first:after]
+    typical = (part @ part) / max(part.sum(), 1e-9)
+    inside = first + np.flatnonzero(part >= _LEAST_PART * typical)
+    if not len(inside):
+        return [(first, after)]
+    found = joined([(hour, hour + 1) for hour in inside.tolist()])
+    # The edges were found with more care than the hours between them.
+    found[0] = first, found[0][1]
+    found[-1] = found[-1][0], after
+    return found
 
 
 def _strength(counts: Floats, usual: Floats, start: int, end: int) -> float:

@@ -12,6 +12,8 @@ from fastflow.zones import hour_at, iso_local
 
 #: Days between two bursts of one event, at most.
 DAYS_BETWEEN = 7
+#: A burst of so many hours is a level that changed.
+STAYING_HOURS = 14 * 24
 
 
 @dataclass
@@ -65,6 +67,11 @@ class Event:
     def whole(self) -> dict[str, Value]:
         """The slice with the fixed fields as further conditions."""
         return {**self.slice, **self.fixed}
+
+    @property
+    def stays(self) -> bool:
+        """Whether a burst of it goes on for two weeks."""
+        return any(after - first > STAYING_HOURS for first, after in self.pieces)
 
     def is_same(self, other: Event) -> bool:
         """Whether both are of the same traffic, no more than a week apart."""

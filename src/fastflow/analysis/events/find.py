@@ -263,7 +263,7 @@ class Finder:
 
     def _add(self, event: Event, course: Course, found: list[Event]) -> None:
         """Add an event, or its bursts to the event of the same traffic."""
-        if self._is_peak(event, found):
+        if self._is_part(event, found):
             return
         for one in found:
             if one.is_same(event):
@@ -278,16 +278,20 @@ class Finder:
         self._measure(event, course)
         found.append(event)
 
-    def _is_peak(self, event: Event, found: list[Event]) -> bool:
-        """Return whether it is a short peak on top of a trend, which then has it."""
-        for trend in found:
-            if (
-                trend.kind == "trend"
-                and trend.slice.items() <= event.whole.items()
-                and trend.start < event.end
-                and event.start < trend.end
-            ):
-                trend.details.setdefault("peaks", []).extend(event.pieces)
+    def _is_part(self, event: Event, found: list[Event]) -> bool:
+        """Return whether it is a part of an event, or a short peak on top of a trend.
+
+        A burst of narrower traffic, in the same hours, is a part; not where the wider
+        event is one that stays, on top of which there may be others.
+        """
+        for one in found:
+            overlaps = one.start < event.end and event.start < one.end
+            if not overlaps or not one.whole.items() <= event.whole.items():
+                continue
+            if one.kind == "trend":
+                one.details.setdefault("peaks", []).extend(event.pieces)
+                return True
+            if one.kind != "newcomer" and not one.stays:
                 return True
         return False
 

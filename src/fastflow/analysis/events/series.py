@@ -22,11 +22,10 @@ from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS, Value, columns_
 from fastflow.analysis.selection import Selection
 from fastflow.zones import hour_at, hour_number
 
-#: In one stretch a slice needs so many packets in some hour, or more than a source has
-#: by nature ...
-_LEAST_IN_HOUR = 12
-#: ... or so many on an average day, or such a part of all packets.
-_LEAST_PER_DAY, _LEAST_SHARE = 10, 1e-5
+#: In one stretch a slice needs so many packets in some hour, or on an average day ...
+_LEAST_IN_HOUR, _LEAST_PER_DAY = 12, 10
+#: ... and such a part of what all traffic has in an hour, or a day, on average.
+_LEAST_SHARE_IN_HOUR, _LEAST_SHARE = 2e-4, 5e-5
 #: Rows of `counts` that are rolled up at a time.
 _ROWS_AT_ONCE = 4_000_000
 
@@ -180,8 +179,11 @@ class _Stretch:
         self._least = max(
             _LEAST_PER_DAY * n_hours / 24, _LEAST_SHARE * float(packets.sum())
         )
-        # Three clumps are what one source in a thousand exceeds; this is a quarter more.
-        self._least_in_hour = max(_LEAST_IN_HOUR, 3.75 * clump)
+        # A quarter more than what one source in a thousand exceeds.
+        usual = float(packets.sum()) / n_hours
+        self._least_in_hour = max(
+            _LEAST_IN_HOUR, 3.75 * clump, _LEAST_SHARE_IN_HOUR * usual
+        )
         self._cells = cells
         self._hour = cells["hour"].to_numpy().astype(np.int64)
         self._packets = packets

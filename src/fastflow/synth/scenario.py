@@ -39,7 +39,9 @@ from fastflow.synth.noise import (
 )
 
 #: Windows of tools that nobody else uses, added to the styles of the background.
-RARE_STYLES = tuple(Style(w) for w in (512, 2048, 4128, 5792, 16000, 32120))
+RARE_STYLES = tuple(
+    Style(w) for w in (512, 2048, 3072, 4128, 5792, 9000, 16000, 32120, 44000, 60352)
+)
 ALL_STYLES = (*STYLES, *RARE_STYLES)
 #: Ports of which the background has next to nothing.
 QUIET_PORTS = (9530, 7547, 60001, 11211, 2375, 5038, 8291, 49152, 4567, 34567)

@@ -68,6 +68,19 @@ class Event:
         """The slice with the fixed fields as further conditions."""
         return {**self.slice, **self.fixed}
 
+    def is_part_of(self, other: Event) -> bool:
+        """Whether it is of narrower traffic in the same hours.
+
+        On top of what stays there may be others.
+        """
+        return (
+            other.whole.items() <= self.whole.items()
+            and self.kind != "trend"
+            and other.start < self.end
+            and self.start < other.end
+            and (other.kind == "trend" or not other.stays)
+        )
+
     @property
     def stays(self) -> bool:
         """Whether a burst of it goes on for two weeks."""

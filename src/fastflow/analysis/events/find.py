@@ -265,33 +265,24 @@ class Finder:
         """Add an event, or its bursts to the event of the same traffic."""
         if self._is_part(event, found):
             return
-        for one in found:
-            if one.is_same(event):
-                pieces = [
-                    (a - self.clock.start, b - self.clock.start)
-                    for a, b in (*one.pieces, *event.pieces)
-                ]
-                course = replace(course, pieces=joined(pieces))
-                event.score = max(event.score, one.score)
-                found.remove(one)
-                break
+        same = [one for one in found if one.is_same(event)]
+        pieces = [piece for one in (*same, event) for piece in one.pieces]
+        shift = self.clock.start
+        pieces = joined([(first - shift, after - shift) for first, after in pieces])
+        course = replace(course, pieces=pieces)
+        event.score = max(one.score for one in (*same, event))
+        found[:] = [
+            one for one in found if one not in same and not one.is_part_of(event)
+        ]
         self._measure(event, course)
         found.append(event)
 
     def _is_part(self, event: Event, found: list[Event]) -> bool:
-        """Return whether it is a part of an event, or a short peak on top of a trend.
-
-        A burst of narrower traffic, in the same hours, is a part; not where the wider
-        event is one that stays, on top of which there may be others.
-        """
+        """Return whether it is a part of an event; a trend has it as a peak on top."""
         for one in found:
-            overlaps = one.start < event.end and event.start < one.end
-            if not overlaps or not one.whole.items() <= event.whole.items():
-                continue
-            if one.kind == "trend":
-                one.details.setdefault("peaks", []).extend(event.pieces)
-                return True
-            if one.kind != "newcomer" and not one.stays:
+            if event.is_part_of(one):
+                if one.kind == "trend":
+                    one.details.setdefault("peaks", []).extend(event.pieces)
                 return True
         return False
 

@@ -25,17 +25,14 @@ from fastflow.analysis.events.baseline import (
 from fastflow.analysis.events.course import Course, follow, joined, read_counts
 from fastflow.analysis.events.event import Event
 from fastflow.analysis.events.kinds import kind_of
-from fastflow.analysis.events.pursuit import Pursuit
-from fastflow.analysis.events.sample import (
-    Sample,
-    Stretch,
+from fastflow.analysis.events.narrowing import (
     constant_fields,
     narrow,
     one_hand,
     quiet_others,
-    stretch_of,
-    stretch_of_ramp,
 )
+from fastflow.analysis.events.pursuit import Pursuit
+from fastflow.analysis.events.sample import Sample, Stretch, stretch_of, stretch_of_ramp
 from fastflow.analysis.events.series import Pool, read_pool, stored_hours
 from fastflow.analysis.events.slices import FIELDS, Slice
 from fastflow.analysis.events.surges import Hit

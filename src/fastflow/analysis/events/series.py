@@ -27,7 +27,10 @@ _LEAST_IN_HOUR, _LEAST_PER_DAY = 12, 10
 #: ... and such a part of what all traffic has in an hour, or a day, on average.
 _LEAST_SHARE_IN_HOUR, _LEAST_SHARE = 2e-4, 5e-5
 #: Rows of `counts` that are rolled up at a time.
-_ROWS_AT_ONCE = 4_000_000
+_ROWS_AT_ONCE = 2_000_000
+
+#: Up to so many pairs of slice and hour, sums are faster than sorting.
+_MOST_PLACES = 1 << 24
 
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
@@ -204,33 +207,28 @@ class _Stretch:
         Those with enough packets in some hour, and steady ones if they are wanted.
         """
         rows = np.flatnonzero(self._candidates(rollup))
-        code = np.zeros(len(rows), np.int64)
+        of_row = np.zeros(len(rows), np.int64)
+        n_codes = 1
         for name in rollup:
             codes = self._coded(name)
-            code = code * codes.n_values + codes.of_cell[rows]
-        combined = code * self._n_hours + self._hour[rows]
-        order = np.argsort(combined)
-        combined, rows = combined[order], rows[order]
-        begins = _runs(combined)
-        if not len(begins):
+            of_row = of_row * codes.n_values + codes.of_cell[rows]
+            n_codes *= codes.n_values
+        code, hour, packets, sources = self._sums(of_row, rows, n_codes)
+        if not len(code):
             return (np.empty(0, np.int32),) * 4
-        packets = np.add.reduceat(self._packets[rows], begins)
-        sources = np.add.reduceat(self._sources[rows], begins)
-        code, hour = np.divmod(combined[begins], self._n_hours)
         # From (slice, hour) to slices.
         firsts = _runs(code)
         lengths = np.diff(np.append(firsts, len(code)))
         # Of networks there are many, and most are as busy in every hour.
         least = self._least_in_hour * (2 if "network" in rollup else 1)
         enough = np.maximum.reduceat(packets, firsts) >= least
-        totals = np.add.reduceat(packets, firsts)
         if is_steady:
-            enough |= totals >= self._least
-        kept = np.repeat(enough, lengths)
+            enough |= np.add.reduceat(packets, firsts) >= self._least
+        kept, chosen = np.repeat(enough, lengths), code[firsts[enough]]
         is_kept = np.zeros(len(self._hour), np.bool_)
-        is_kept[rows[np.repeat(kept, np.diff(np.append(begins, len(rows))))]] = True
+        is_kept[rows] = np.isin(of_row, chosen)
         self._is_kept[frozenset(rollup)] = is_kept
-        names = self._names(rollup, code[firsts[enough]])
+        names = self._names(rollup, chosen)
         mine = np.array([numbers.setdefault(key, len(numbers)) for key in names], int)
         found = (
             np.repeat(mine, lengths[enough]),
@@ -240,6 +238,28 @@ class _Stretch:
         )
         # Of one slice and hour: 32 bits are enough.
         return tuple(one.astype(np.int32) for one in found)
+
+    def _sums(self, of_row: Ints, rows: Ints, n_codes: int) -> tuple[Ints, ...]:
+        """Return code, hour, packets and sources of each slice and hour, in order."""
+        combined = of_row * self._n_hours + self._hour[rows]
+        n_places = n_codes * self._n_hours
+        if n_places <= _MOST_PLACES:
+            packets, sources = (
+                np.bincount(combined, of[rows], n_places)
+                for of in (self._packets, self._sources)
+            )
+            places = np.flatnonzero(packets)
+            packets, sources = packets[places], sources[places]
+        else:
+            order = np.argsort(combined)
+            ordered, rows = combined[order], rows[order]
+            begins = _runs(ordered)
+            places = ordered[begins]
+            packets, sources = (
+                np.add.reduceat(of[rows], begins)
+                for of in (self._packets, self._sources)
+            )
+        return *np.divmod(places, self._n_hours), packets, sources
 
     def _candidates(self, rollup: tuple[str, ...]) -> npt.NDArray[np.bool_]:
         """Return the cells that have the dimensions, in wider slices that were kept."""
@@ -292,9 +312,13 @@ class Codes:
                 self.is_there |= mine < len(values) - 1
             combined = combined * len(values) + mine
             self._parts.append(values)
-        self._distinct = _distinct(combined)
+        if len(columns) == 1:
+            self._distinct = np.arange(len(values))
+            self.of_cell = combined
+        else:
+            self._distinct = _distinct(combined)
+            self.of_cell = np.searchsorted(self._distinct, combined)
         self.n_values = max(1, len(self._distinct))
-        self.of_cell = np.searchsorted(self._distinct, combined)
 
     def value(self, code: int) -> Value:
         """Return the values of the columns."""

@@ -44,7 +44,7 @@ def network(*shares: float, off: dict[int, slice] | None = None) -> Sensors:
 
 def background(sensors: Sensors) -> Cells:
     rng = np.random.default_rng(1)
-    columns = make_background(rng, sensors, Hosts(FIRST_ADDRESSES), 60)
+    columns = make_background(rng, sensors, Hosts(FIRST_ADDRESSES), 25)
     del columns["country"]
     return make_cells(len(columns["hour"]), **columns)
 
@@ -134,6 +134,18 @@ def test_json_is_a_list_and_the_table_has_the_sentences(store: Store) -> None:
     )
     table = CliRunner().invoke(command, ["--store", store.url]).stdout
     assert all(one["text"] in table for one in found)
+
+
+def test_no_event_depends_on_how_much_is_read_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = store.events()
+    monkeypatch.setattr("fastflow.analysis.events.series._ROWS_AT_ONCE", 30_000)
+    parts = store.events()
+    names = ("kind", "slice", "fixed", "start", "end", "packets", "sources")
+    assert [[one[name] for name in names] for one in parts] == [
+        [one[name] for name in names] for one in whole
+    ]
 
 
 def test_days_are_those_of_the_zone(store: Store) -> None:

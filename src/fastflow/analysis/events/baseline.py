@@ -31,6 +31,8 @@ FLOOR = 0.25
 LENGTHS = (1, 2, 3, 6, 12, 24, 48, 72)
 #: Counts that a rhythm of one's own has to weigh against the rhythm of all.
 _RHYTHM_WEIGHT = 200.0
+#: Rounds of a median polish; it settles in a few.
+_POLISHES = 10
 #: Of the largest deviations so many are left out of a dispersion: events are there.
 _TRIMMED = 0.03
 #: What the mean of squares loses by that, of a normal distribution.
@@ -76,8 +78,7 @@ class Clock:
 def read_clock(selection: Selection, coverage: Coverage) -> Clock:
     """Return how much of the network was on the air, hour by hour.
 
-    A sensor counts as much as it sees on its median day, so that neither a burst nor a
-    day without it makes it count more or less.
+    A sensor counts as much as it sees, relative to others on the same days.
     """
     conditions = selection.conditions(None)
     found = selection.store.sql(
@@ -86,23 +87,41 @@ def read_clock(selection: Selection, coverage: Coverage) -> Clock:
         f"where {conditions} group by all",
         conditions.params,
     ).to_pydict()
-    days: dict[str, dict[int, float]] = {}
-    for sensor, day, packets in zip(*found.values(), strict=True):
-        days.setdefault(sensor, {})[day] = packets
-    weights = {}
-    total = np.zeros(coverage.end - coverage.start)
-    for name, hours in coverage.sensors.items():
-        covered: dict[int, int] = {}
-        numbers = (coverage.start + np.flatnonzero(hours.is_covered)) // 24
-        for day, n_hours in zip(*np.unique(numbers, return_counts=True), strict=True):
-            covered[int(day)] = int(n_hours)
-        rates = [days.get(name, {}).get(day, 0.0) / n for day, n in covered.items()]
-        weights[name] = float(np.median(rates)) if rates else 0.0
-    whole = sum(weights.values()) or 1.0
-    weights = {name: weight / whole for name, weight in weights.items()}
-    for name, weight in weights.items():
-        total += weight * coverage.sensors[name].is_covered
-    return Clock(coverage.start, total, weights, coverage)
+    names = list(coverage.sensors)
+    first = coverage.start // 24
+    n_days = -(-coverage.end // 24) - first
+    packets = np.zeros((len(names), n_days))
+    for sensor, day, count in zip(*found.values(), strict=True):
+        if sensor in coverage.sensors:
+            packets[names.index(sensor), day - first] = count
+    covered = np.array([coverage.sensors[name].is_covered for name in names], float)
+    days = np.arange(coverage.start, coverage.end) // 24 - first
+    hours = np.array([np.bincount(days, row, n_days) for row in covered])
+    hours = hours.reshape(packets.shape)
+    rates = np.where(hours > 0, packets / np.maximum(hours, 1), np.nan)
+    weights = _effects(rates)
+    on_air = weights @ covered.reshape(len(names), -1)
+    shares = dict(zip(names, weights.tolist(), strict=True))
+    return Clock(coverage.start, on_air, shares, coverage)
+
+
+def _effects(rates: Floats) -> Floats:
+    """Return the share of each row, by median polish of logarithms (Tukey, 1977).
+
+    A row is compared with others on the days that it has, so that neither an event nor
+    a day that is missing makes it count more or less.
+    """
+    known = (rates > 0).any(axis=1)
+    effects = np.zeros(len(rates))
+    logs = np.log(np.where(rates > 0, rates, np.nan))[known]
+    logs = logs[:, ~np.isnan(logs).all(axis=0)]
+    rows = np.nanmedian(logs, axis=1) if logs.size else np.empty(0)
+    for _ in range(_POLISHES if logs.size else 0):
+        columns = np.nanmedian(logs - rows[:, None], axis=0)
+        rows = np.nanmedian(logs - columns[None], axis=1)
+    effects[known] = np.exp(rows)
+    shares: Floats = effects / max(effects.sum(), 1e-9)
+    return shares
 
 
 @dataclass(frozen=True)
@@ -227,7 +246,7 @@ def _of_differences(counts: Floats, weights: Floats) -> Floats:
 def natural_clump(selection: Selection) -> float:
     """Return the dispersion that single sources make by themselves.
 
-    A third of what one source in a thousand exceeds in a cell and hour: a compound
+    Two fifths of what one source in a thousand exceeds in a cell and hour: a compound
     Poisson sum whose terms reach so far is bounded by a Poisson one of such clumps.
     """
     conditions = selection.conditions(None)
@@ -242,7 +261,7 @@ def natural_clump(selection: Selection) -> float:
     if not len(sizes):
         return 1.0
     reached = np.searchsorted(np.cumsum(times), 0.999 * times.sum())
-    return max(1.0, float(sizes[reached]) / 3)
+    return max(1.0, 0.4 * float(sizes[reached]))
 
 
 def shared_rhythm(counts: Floats, clock: Clock) -> Floats:

@@ -66,6 +66,10 @@ class Pool:
         Of each row: hours since `start`, packets, and sources as the sum over cells (a
         source counts once in each cell: an upper bound that rises and falls as the
         exact number does).
+    stretches : list of (int, int)
+        Hours that were rolled up together: in each, a series is there or was dropped.
+    least : mapping of str to float
+        By table: packets an hour below which a series was dropped.
     """
 
     start: int
@@ -75,6 +79,8 @@ class Pool:
     hours: Small
     packets: Small
     sources: Small
+    stretches: list[tuple[int, int]]
+    least: dict[str, float]
 
     @property
     def n_hours(self) -> int:
@@ -88,7 +94,23 @@ class Pool:
         for row, index in enumerate(chosen.tolist()):
             rows = slice(self.begins[index], self.begins[index + 1])
             values[row, self.hours[rows]] = counts[rows]
+            if len(self.stretches) > 1:
+                self._fill(values[row], self.hours[rows], self.keys[index])
         return values
+
+    def _fill(self, values: Floats, hours: Small, key: Key) -> None:
+        """Draw a series through stretches in which it was dropped, as it usually is."""
+        inside = [
+            np.any((hours >= first) & (hours < after))
+            for first, after in self.stretches
+        ]
+        known = zip(self.stretches, inside, strict=True)
+        parts = [values[first:after] for (first, after), is_in in known if is_in]
+        table = "counts" if key.dimensions in ROLLUPS["counts"] else "sources"
+        usual = min(float(np.median(np.concatenate(parts))), self.least[table])
+        for (first, after), is_in in zip(self.stretches, inside, strict=True):
+            if not is_in:
+                values[first:after] = usual
 
     def total(self, measure: str) -> Floats:
         """Return all packets, or sources, hour by hour."""
@@ -114,6 +136,7 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
         for first, after in _stretches(selection, start, end)
         for table in _tables(selection)
     ]
+    least = {"counts": 0.0, "sources": 0.0}
     # The database reads the next stretch while this one is rolled up.
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(_read, selection, *jobs[0])
@@ -123,6 +146,7 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
             if following is not None:
                 coming = reader.submit(_read, selection, *following)
             stretch = _Stretch(cells, after - first, clump)
+            least[table] = max(least[table], stretch.dropped_below(table))
             parts += [
                 stretch.roll_up(rollup, numbers, first - start, table == "counts")
                 for rollup in ROLLUPS[table]
@@ -132,7 +156,19 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
     # Within a series, parts came in the order of time.
     order = np.argsort(series, kind="stable")
     begins = np.searchsorted(series[order], np.arange(len(numbers) + 1))
-    return Pool(start, end, list(numbers), begins, *(one[order] for one in columns))
+    hours, packets, sources = (one[order] for one in columns)
+    stretches = [(first - start, after - start) for _, first, after in jobs]
+    return Pool(
+        start,
+        end,
+        list(numbers),
+        begins,
+        hours,
+        packets,
+        sources,
+        sorted(set(stretches)),
+        least,
+    )
 
 
 def _tables(selection: Selection) -> list[str]:
@@ -185,7 +221,7 @@ class _Stretch:
         # A quarter more than what one source in a thousand exceeds.
         usual = float(packets.sum()) / n_hours
         self._least_in_hour = max(
-            _LEAST_IN_HOUR, 3.75 * clump, _LEAST_SHARE_IN_HOUR * usual
+            _LEAST_IN_HOUR, 3 * clump, _LEAST_SHARE_IN_HOUR * usual
         )
         self._cells = cells
         self._hour = cells["hour"].to_numpy().astype(np.int64)
@@ -194,6 +230,15 @@ class _Stretch:
         self._codes: dict[str, Codes] = {}
         #: Of each rollup, which cells lie in a slice of it that was kept.
         self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
+
+    def dropped_below(self, table: str) -> float:
+        """Return the packets an hour that a slice of a table had where it was dropped.
+
+        Of `sources` only slices with a busy hour are kept, and half of that is much.
+        """
+        if table == "sources":
+            return self._least_in_hour / 2
+        return self._least / self._n_hours
 
     def roll_up(
         self,

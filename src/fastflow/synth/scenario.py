@@ -336,8 +336,10 @@ class _Planter:
             minlength=N_HOURS,
         )
         values = by_hour.reshape(-1, 24).sum(axis=1) if daily else by_hour
-        median = float(np.median(values))
-        deviation = 1.4826 * float(np.median(np.abs(values - median)))
+        median, high = np.quantile(values, [0.5, 0.8413]).tolist()
+        # Counts have a tail upwards, of which the median of deviations knows nothing.
+        spread = 1.4826 * float(np.median(np.abs(values - median)))
+        deviation = max(spread, high - median)
         return median, deviation if median > 0 else 0.0
 
     def _cells(

@@ -10,8 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import fastflow
+from fastflow.stages.country import CountryTable
 from fastflow.store import Store
 from fastflow.synth.scenario import Phenomenon, make_scenario
+from fastflow.synth.scenario_files import make_phenomena
 from scenario_store import make_store
 
 #: A burst begins within an hour of when it is told to, a trend within a week.
@@ -164,6 +167,22 @@ def run(seeds: Iterable[int], *, quiet: bool = False) -> Score:
         else:
             score.add(seed, scenario.truth, found)
     score.seconds = time.perf_counter() - start
+    return score
+
+
+def run_captures(seeds: Iterable[int], table: CountryTable) -> Score:
+    """Do the same through captures that are reduced."""
+    score = Score()
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as root:
+            captures, counts = Path(root) / "captures", Path(root) / "counts"
+            truth = make_phenomena(captures, seed, country_table=table)
+            fastflow.reduce([captures], counts, "{parent}", geo=table)
+            found = Store(counts).events()
+        planted = [dict(one) for one in truth["phenomena"]]
+        for one in planted:
+            del one["must_be_found"]
+        score.add(seed, [Phenomenon(**one) for one in planted], found)
     return score
 
 

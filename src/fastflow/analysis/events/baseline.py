@@ -31,6 +31,8 @@ FLOOR = 0.25
 LENGTHS = (1, 2, 3, 6, 12, 24, 48, 72)
 #: Counts that a rhythm of one's own has to weigh against the rhythm of all.
 _RHYTHM_WEIGHT = 200.0
+#: Services that sensors are compared by: the busiest.
+_SERVICES = 30
 #: Rounds of a median polish; it settles in a few.
 _POLISHES = 10
 #: Of the largest deviations so many are left out of a dispersion: events are there.
@@ -78,28 +80,37 @@ class Clock:
 def read_clock(selection: Selection, coverage: Coverage) -> Clock:
     """Return how much of the network was on the air, hour by hour.
 
-    A sensor counts as much as it sees, relative to others on the same days.
+    A sensor counts as much as it sees, relative to others on the same days: the median
+    of this over services, so that an event, of some of them, does not matter.
     """
     conditions = selection.conditions(None)
+    rows = f"from {selection.table()} where {conditions}"
     found = selection.store.sql(
-        "select sensor, epoch_us(hour) // 86400000000 as day, "
-        f"sum(packets)::double as packets from {selection.table()} "
-        f"where {conditions} group by all",
-        conditions.params,
+        f"select sensor, epoch_us(hour) // 86400000000 as day, proto, dst_port, "
+        f"sum(packets)::double as packets {rows} and struct_pack(a := proto, "
+        f"b := dst_port) in (select struct_pack(a := proto, b := dst_port) {rows} "
+        f"group by proto, dst_port order by sum(packets) desc, proto, dst_port "
+        f"limit {_SERVICES}) group by all order by all",
+        [*conditions.params, *conditions.params],
     ).to_pydict()
     names = list(coverage.sensors)
     first = coverage.start // 24
     n_days = -(-coverage.end // 24) - first
-    packets = np.zeros((len(names), n_days))
-    for sensor, day, count in zip(*found.values(), strict=True):
+    packets: dict[tuple[int, int | None], Floats] = {}
+    for sensor, day, proto, port, count in zip(*found.values(), strict=True):
         if sensor in coverage.sensors:
-            packets[names.index(sensor), day - first] = count
+            table = packets.setdefault((proto, port), np.zeros((len(names), n_days)))
+            table[names.index(sensor), day - first] = count
     covered = np.array([coverage.sensors[name].is_covered for name in names], float)
     days = np.arange(coverage.start, coverage.end) // 24 - first
     hours = np.array([np.bincount(days, row, n_days) for row in covered])
-    hours = hours.reshape(packets.shape)
-    rates = np.where(hours > 0, packets / np.maximum(hours, 1), np.nan)
-    weights = _effects(rates)
+    hours = hours.reshape(len(names), n_days)
+    effects = [
+        _effects(np.where(hours > 0, table / np.maximum(hours, 1), np.nan))
+        for table in packets.values()
+    ]
+    weights = np.median(effects, axis=0) if effects else np.zeros(len(names))
+    weights /= max(float(weights.sum()), 1e-9)
     on_air = weights @ covered.reshape(len(names), -1)
     shares = dict(zip(names, weights.tolist(), strict=True))
     return Clock(coverage.start, on_air, shares, coverage)

@@ -9,7 +9,7 @@ another one (matching pursuit: Mallat & Zhang, IEEE Trans. Signal Process. 41, 1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from fastflow.analysis.events.surges import Hit, likelihood, refine, scan
 
 #: Series that are looked at together: some hundred MB.
 _AT_ONCE = 512
+#: A series whose rises are none so many times is not looked at any more: it is of a
+#: sensor that came, mostly.
+_MOST_DISMISSED = 3
 
 
 @dataclass
@@ -32,6 +35,7 @@ class _Group:
     counts: Floats
     explained: Floats
     hits: dict[int, Hit]
+    dismissed: dict[int, int] = field(default_factory=dict)
 
 
 class Pursuit:
@@ -125,7 +129,11 @@ class Pursuit:
         hours = slice(hit.start, hit.end)
         rise = counts[:, hours] - expected.values[:, hours]
         explained[:, hours] += np.maximum(rise, 0.0)
-        self._again(group, np.array([hit.series]))
+        group.dismissed[hit.series] = group.dismissed.get(hit.series, 0) + 1
+        if group.dismissed[hit.series] < _MOST_DISMISSED:
+            self._again(group, np.array([hit.series]))
+        else:
+            del group.hits[hit.series]
 
     def _row(self, hit: Hit) -> tuple[_Group, slice]:
         group = self._groups[hit.measure]

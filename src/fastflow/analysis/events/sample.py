@@ -141,7 +141,7 @@ class Sample:
         self._rows = selection.ask(
             f"select epoch_us(hour) // 3600000000 - {clock.start} as hour, {shown}, "
             f"sum(packets)::double as packets, {sources}::double as sources "
-            f"from {table} where {conditions} group by all",
+            f"from {table} where {conditions} group by all order by all",
             conditions.params,
             bounds,
         )

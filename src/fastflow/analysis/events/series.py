@@ -59,7 +59,7 @@ class Pool:
     start, end : int
         Hours since 1970, the second exclusive.
     keys : list of Key
-        Sorted as they were met.
+        In the order of their text.
     begins : array of int
         Where the rows of each series begin, and the end of the last.
     hours, packets, sources : arrays
@@ -69,7 +69,8 @@ class Pool:
     stretches : list of (int, int)
         Hours that were rolled up together: in each, a series is there or was dropped.
     least : mapping of str to float
-        By table: packets an hour below which a series was dropped.
+        By table: packets an hour below which a series was dropped; by `hour`: packets
+        of an hour that keep it.
     """
 
     start: int
@@ -107,7 +108,9 @@ class Pool:
         known = zip(self.stretches, inside, strict=True)
         parts = [values[first:after] for (first, after), is_in in known if is_in]
         table = "counts" if key.dimensions in ROLLUPS["counts"] else "sources"
-        usual = min(float(np.median(np.concatenate(parts))), self.least[table])
+        seen = np.concatenate(parts)
+        quiet = seen[seen < self.least["hour"]]
+        usual = min(float(quiet.mean()) if len(quiet) else 0.0, self.least[table])
         for (first, after), is_in in zip(self.stretches, inside, strict=True):
             if not is_in:
                 values[first:after] = usual
@@ -136,7 +139,7 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
         for first, after in _stretches(selection, start, end)
         for table in _tables(selection)
     ]
-    least = {"counts": 0.0, "sources": 0.0}
+    least = {"counts": 0.0, "sources": 0.0, "hour": 0.0}
     # The database reads the next stretch while this one is rolled up.
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(_read, selection, *jobs[0])
@@ -147,6 +150,7 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
                 coming = reader.submit(_read, selection, *following)
             stretch = _Stretch(cells, after - first, clump)
             least[table] = max(least[table], stretch.dropped_below(table))
+            least["hour"] = max(least["hour"], stretch.least_in_hour)
             parts += [
                 stretch.roll_up(rollup, numbers, first - start, table == "counts")
                 for rollup in ROLLUPS[table]
@@ -154,14 +158,19 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
     series, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     del parts
     # Within a series, parts came in the order of time.
+    # The order of keys is their own, not that in which the database answers.
+    keys = sorted(numbers, key=str)
+    places = np.empty(len(keys), np.int32)
+    places[[numbers[key] for key in keys]] = np.arange(len(keys))
+    series = places[series]
     order = np.argsort(series, kind="stable")
-    begins = np.searchsorted(series[order], np.arange(len(numbers) + 1))
+    begins = np.searchsorted(series[order], np.arange(len(keys) + 1))
     hours, packets, sources = (one[order] for one in columns)
     stretches = [(first - start, after - start) for _, first, after in jobs]
     return Pool(
         start,
         end,
-        list(numbers),
+        keys,
         begins,
         hours,
         packets,
@@ -220,7 +229,7 @@ class _Stretch:
         )
         # A quarter more than what one source in a thousand exceeds.
         usual = float(packets.sum()) / n_hours
-        self._least_in_hour = max(
+        self.least_in_hour: float = max(
             _LEAST_IN_HOUR, 3 * clump, _LEAST_SHARE_IN_HOUR * usual
         )
         self._cells = cells
@@ -237,7 +246,7 @@ class _Stretch:
         Of `sources` only slices with a busy hour are kept, and half of that is much.
         """
         if table == "sources":
-            return self._least_in_hour / 2
+            return self.least_in_hour / 2
         return self._least / self._n_hours
 
     def roll_up(
@@ -265,7 +274,7 @@ class _Stretch:
         firsts = _runs(code)
         lengths = np.diff(np.append(firsts, len(code)))
         # Of networks there are many, and most are as busy in every hour.
-        least = self._least_in_hour * (2 if "network" in rollup else 1)
+        least = self.least_in_hour * (2 if "network" in rollup else 1)
         enough = np.maximum.reduceat(packets, firsts) >= least
         if is_steady:
             enough |= np.add.reduceat(packets, firsts) >= self._least

@@ -68,6 +68,15 @@ class Event:
         """The slice with the fixed fields as further conditions."""
         return {**self.slice, **self.fixed}
 
+    def is_same_trend(self, other: Event) -> bool:
+        """Whether both are slow changes of the same traffic at the same time."""
+        return (
+            (self.kind, other.kind) == ("trend", "trend")
+            and self.slice == other.slice
+            and self.start < other.end
+            and other.start < self.end
+        )
+
     def is_part_of(self, other: Event) -> bool:
         """Whether it is of narrower traffic in the same hours.
 

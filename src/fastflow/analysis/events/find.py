@@ -201,7 +201,8 @@ class Finder:
         event.packets = int(counts["packets"][inside].sum())
         low = levels["packets"].min() / 24
         event.baseline = float(low * self.clock.on_air[inside].sum())
-        found.append(event)
+        if not any(one.is_same_trend(event) for one in found):
+            found.append(event)
         shares = {m: excess[m] / np.maximum(counts[m], 1.0) for m in excess}
         self._known.append(
             (chosen, {m: np.clip(values, 0.0, 1.0) for m, values in shares.items()})

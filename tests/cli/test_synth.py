@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 import mmdb
 from fastflow.analysis.sensors import Network
-from fastflow.cli.synth import KINDS, SCALES, command
+from fastflow.cli.synth import KINDS, PHENOMENA_SCALES, SCALES, command
 from fastflow.errors import DataFileError
-from fastflow.synth import load, tsubame
+from fastflow.synth import load, scenario_files, tsubame
 from fastflow.synth.tsubame_figures import ORIGINS
 
 
@@ -36,6 +36,11 @@ def run(*args: str | Path, scenario: str = "load") -> Result:
 
 def test_kinds_are_those_of_the_generator() -> None:
     assert load.KINDS == KINDS
+
+
+def test_scales_are_those_of_the_random_scenario() -> None:
+    limits = scenario_files.MIN_SCALE, scenario_files.MAX_SCALE
+    assert limits == PHENOMENA_SCALES
 
 
 def test_one_line_says_what_was_made(tmp_path: Path, database: Path) -> None:

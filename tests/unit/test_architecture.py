@@ -47,7 +47,7 @@ EXCEPTIONS = {
     (
         "store",
         "analysis",
-    ): "Store.top(), trend() and inputs() are conveniences of the public surface",
+    ): "Store.top(), trend() ... are conveniences of the public surface",
 }
 
 #: Compiled modules, and the only modules that import them.

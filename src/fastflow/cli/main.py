@@ -21,6 +21,7 @@ COMMANDS = {
     "trend": "Show how ports, countries, windows ... went over time, as a figure too.",
     "regions": "Compare each source region's mix of ports with all others'.",
     "explain": "Say which header fields some traffic has in common, and no other.",
+    "events": "Find what changed: surges, trends, bursts with fixed fields, newcomers.",
     "inputs": "Say what became of captures, or which of them made a number.",
     "sensors": "Say what is known of each sensor, and which hours are missing.",
     "query": "Ask a store in SQL (DuckDB) over counts, sources and inputs.",

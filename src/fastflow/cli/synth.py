@@ -14,6 +14,8 @@ from fastflow.cli.progress import load_with_progress, progress_bar
 KINDS = ("scan", "scatter", "payload")
 #: The scales of `fastflow.synth.tsubame`.
 SCALES = (0.02, 100.0)
+#: Those of `fastflow.synth.scenario_files`.
+PHENOMENA_SCALES = (0.05, 50.0)
 
 
 @click.group("synth")
@@ -131,5 +133,48 @@ def quarter(
         return
     click.echo(
         f"{out_dir}: {truth['packets']:,} packets, {len(truth['sensors'])} sensors, "
+        f"{format_count(truth['packets'] / duration_s)} packets/s"
+    )
+
+
+@command.command()
+@click.option(
+    "--scale",
+    type=click.FloatRange(*PHENOMENA_SCALES),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Volume of the background, in 150 sources an hour.",
+)
+@click.option("--quiet", is_flag=True, help="Plant nothing.")
+@seed_option
+@geo_option
+@click.option(
+    "-o",
+    "--output",
+    "out_dir",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Directory for <sensor>/<day>.pcap and truth.json.",
+)
+@json_option
+def phenomena(
+    scale: float, quiet: bool, seed: int, geo: str | None, out_dir: str, as_json: bool
+) -> None:
+    """Make 90 days with one to eight random events, for `fastflow events` to find."""
+    from fastflow.synth.scenario_files import make_phenomena
+    from fastflow.units import format_count
+
+    table = load_with_progress(geo)
+    start = time.perf_counter()
+    with progress_bar("phenomena") as progress:
+        truth = make_phenomena(out_dir, seed, scale, quiet, table, progress)
+    duration_s = time.perf_counter() - start
+    if as_json:
+        print_json(truth)
+        return
+    click.echo(
+        f"{out_dir}: {truth['packets']:,} packets, {len(truth['phenomena'])} events, "
         f"{format_count(truth['packets'] / duration_s)} packets/s"
     )

@@ -426,6 +426,29 @@ class Store:
         )
         return trend(selection, by, Options(every, measure, n, others, per_address))
 
+    def events(
+        self,
+        period: str | Period | None = None,
+        where: Mapping[str, Any] | None = None,
+        n: int | None = None,
+        *,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Find what changed: surges, trends, bursts with fixed fields, newcomers.
+
+        See `fastflow.analysis.events.find.events`, and for what is looked at
+        `fastflow.analysis.selection.Selection`.
+        """
+        from fastflow.analysis.events.find import events
+        from fastflow.analysis.selection import Selection
+
+        selection = Selection(
+            self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return events(selection, n)
+
     def inputs(
         self,
         period: str | Period | None = None,

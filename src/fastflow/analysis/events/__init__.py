@@ -1,0 +1,1 @@
+"""What changed in the traffic, found without a hint: `find.events`."""

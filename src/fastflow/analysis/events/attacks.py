@@ -1,0 +1,97 @@
+"""Backscatter attacks as events: rows of the view `attacks`, each told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastflow.analysis.events.event import DAYS_BETWEEN, Event
+from fastflow.analysis.events.slices import FIELDS, Value
+from fastflow.analysis.selection import Selection
+from fastflow.zones import HOUR, hour_at, hour_number
+
+_COLUMNS = {"window": "tcp_window"}
+_ONE_PER_HOUR = 1.0
+
+
+def read_attacks(selection: Selection, start: int, end: int) -> list[dict[str, Any]]:
+    """Return the attacks that touch some hours; none of a store that keeps none.
+
+    Filters are on columns that attacks do not have, so that none are told with one.
+    """
+    views = selection.store.sql(
+        "select 1 from information_schema.tables where table_name = 'attacks'"
+    )
+    if not views.num_rows or selection.has_filters:
+        return []
+    return list(
+        selection.store.sql(
+            'select * from attacks where start < ? and "end" >= ? '
+            "order by start, src, ip_version",
+            [hour_at(end), hour_at(start)],
+        ).to_pylist()
+    )
+
+
+def add_attacks(found: list[Event], rows: list[dict[str, Any]], clump: float) -> None:
+    """Add attacks to events; one that is an event already makes that an attack.
+
+    Parameters
+    ----------
+    found : list of Event
+    rows : list of dict
+        Of the view `attacks`, in the order of time.
+    clump : float
+        The natural dispersion of packets.
+    """
+    for row in rows:
+        attack = _event(row, clump)
+        known = next((one for one in found if _is_of(attack, row, one)), None)
+        if known is None:
+            found.append(attack)
+            continue
+        known.kind = "attack"
+        known.details["attacks"] = known.details.get("attacks", 0) + 1
+        known.details["peak"] = max(known.details.get("peak", 0), row["peak"])
+        if "source" in known.slice and known.slice["source"] == attack.slice["source"]:
+            known.pieces = sorted({*known.pieces, *attack.pieces})
+
+
+def _event(row: dict[str, Any], clump: float) -> Event:
+    hours = (hour_number(row["start"]), hour_number(row["end"] - HOUR / 3600) + 1)
+    named: dict[str, Value] = {"traffic": ("backscatter",)}
+    if row["country"] is not None:
+        named["country"] = (row["country"],)
+    named["source"] = (row["src"], row["ip_version"])
+    fields = {name: row[_COLUMNS.get(name, name)] for name in FIELDS}
+    fixed = {name: (value,) for name, value in fields.items() if value is not None}
+    usual = _ONE_PER_HOUR * (hours[1] - hours[0])
+    packets = row["packets"]
+    score = max(0.0, packets * np.log(packets / usual) - packets + usual) / clump
+    return Event(
+        "attack",
+        [hours],
+        named,
+        fixed,
+        float(score),
+        packets=packets,
+        details={"attacks": 1, "peak": row["peak"], "hours": hours[1] - hours[0]},
+    )
+
+
+def _is_of(attack: Event, row: dict[str, Any], event: Event) -> bool:
+    """Return whether an attack is the same thing as an event, or part of it."""
+    if event.kind not in ("fixed", "surge", "attack"):
+        return False
+    near = 24 * DAYS_BETWEEN if event.kind == "attack" else 0
+    if attack.start >= event.end + near or event.start - near >= attack.end:
+        return False
+    ports = row["src_ports"] or []
+    for name, value in event.whole.items():
+        if name == "src_port":
+            if value[0] not in ports and attack.fixed.get(name) != value:
+                return False
+        elif attack.whole.get(name, value) != value:
+            return False
+    return "source" in event.slice or bool(event.whole.keys() & {"country", "src_port"})

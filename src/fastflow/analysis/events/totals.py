@@ -1,0 +1,107 @@
+"""The numbers of events that were found: exact distinct sources, levels of trends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Any
+
+import numpy as np
+from scipy.stats import theilslopes
+
+from fastflow.analysis.events.baseline import Clock
+from fastflow.analysis.events.event import Event
+from fastflow.analysis.events.slices import add_conditions
+from fastflow.analysis.events.trends import daily, levels_along
+from fastflow.analysis.selection import Selection
+from fastflow.analysis.where import Conditions
+from fastflow.zones import hour_at
+
+#: Sources of each day are told where there are no more days than these.
+_MOST_DAYS = 10
+
+_Pieces = Sequence[tuple[int, int]]
+_DISTINCT = "count(distinct (src::uuid, ip_version))"
+
+
+def count_sources(selection: Selection, found: list[Event]) -> None:
+    """Set the exact number of distinct sources of each event, in one pass.
+
+    Of bursts, those of each day as well.
+    """
+    if not found or not selection.store.settings.sources:
+        return
+    columns, params = [], []
+    for one in found:
+        for pieces in (one.pieces, *_days(one, selection.zone).values()):
+            inside = Conditions()
+            add_conditions(inside, one.whole)
+            _add_pieces(inside, pieces)
+            columns.append(f"{_DISTINCT} filter (where {inside})")
+            params += inside.params
+    hours = (
+        hour_at(min(one.start for one in found)),
+        hour_at(max(one.end for one in found)),
+    )
+    conditions = selection.conditions(hours)
+    answer = selection.ask(
+        f"select {', '.join(columns)} from sources where {conditions}",
+        [*params, *conditions.params],
+        hours,
+    )
+    counts = iter([column[0].as_py() for column in answer.columns])
+    for one in found:
+        one.sources = next(counts)
+        by_day = {day: next(counts) for day in _days(one, selection.zone)}
+        if by_day:
+            one.details["sources_by_day"] = by_day
+
+
+def _days(event: Event, zone: tzinfo) -> dict[str, list[tuple[int, int]]]:
+    """Return the hours of each day of an event of few days; else none."""
+    if event.kind not in ("fixed", "attack"):
+        return {}
+    days: dict[str, list[tuple[int, int]]] = {}
+    for first, after in event.pieces:
+        for hour in range(first, after):
+            day = f"{hour_at(hour).astimezone(zone):%Y-%m-%d}"
+            days.setdefault(day, []).append((hour, hour + 1))
+    return days if len(days) <= _MOST_DAYS else {}
+
+
+def _add_pieces(conditions: Conditions, pieces: _Pieces) -> None:
+    moments: list[Any] = [hour_at(hour) for piece in pieces for hour in piece]
+    terms = ["hour >= ? and hour < ?"] * len(pieces)
+    conditions.add(f"({' or '.join(terms)})", *moments)
+
+
+def measure_trends(selection: Selection, clock: Clock, found: list[Event]) -> None:
+    """Set the levels of each trend, in exact distinct sources a day, and their slope.
+
+    The slope is the median of those between all pairs of days (Theil & Sen).
+    """
+    trends = [one for one in found if one.kind == "trend"]
+    if not selection.store.settings.sources:
+        return
+    flat = np.ones(len(clock.on_air))
+    for one in trends:
+        conditions = selection.conditions(None)
+        add_conditions(conditions, one.slice)
+        answer = selection.store.sql(
+            f"select (epoch_us(hour) // 3600000000 - {clock.start}) // 24 as day, "
+            f"{_DISTINCT}::double as sources "
+            f"from sources where {conditions} group by day",
+            conditions.params,
+        )
+        by_hour = np.zeros(len(flat))
+        by_hour[24 * answer["day"].to_numpy()] = answer["sources"].to_numpy()
+        days = daily(by_hour, clock, flat)
+        ramp = one.details["ramp"]
+        levels = levels_along(days, ramp, clock.n_days)
+        inside = np.arange(ramp.first, min(ramp.last + 1, clock.n_days))
+        known = inside[~np.isnan(days[inside])]
+        one.details |= {
+            "first_sources": float(levels[0]),
+            "last_sources": float(levels[-1]),
+            "slope": float(theilslopes(days[known], known).slope),
+        }

@@ -1,0 +1,227 @@
+"""Events of stores whose traffic is known: what is told, and what is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fastflow.analysis.events.attacks import add_attacks
+from fastflow.analysis.events.event import Event
+from fastflow.cli.events import command
+from fastflow.store import Store
+from fastflow.synth.cells import ACK, SYN, Cells, make_cells
+from fastflow.synth.noise import (
+    CODES,
+    FIRST_ADDRESSES,
+    FIRST_HOUR,
+    N_HOURS,
+    Hosts,
+    Sensors,
+    make_background,
+)
+from fastflow.synth.scenario import ALL_STYLES, Scenario
+from fastflow.zones import hour_at
+from scenario_store import make_store
+
+STYLE_8192 = next(n for n, style in enumerate(ALL_STYLES) if style.window == 8192)
+STYLE_512 = next(n for n, style in enumerate(ALL_STYLES) if style.window == 512)
+NEVER = np.zeros(N_HOURS, np.bool_)
+
+
+def network(*shares: float, off: dict[int, slice] | None = None) -> Sensors:
+    """Return sensors of these sizes; some are off the air for some hours."""
+    is_on = np.ones((len(shares), N_HOURS), np.bool_)
+    for sensor, hours in (off or {}).items():
+        is_on[sensor, hours] = False
+    names = [f"sensor-{number + 1}" for number in range(len(shares))]
+    return Sensors(names, np.array(shares) / sum(shares), is_on)
+
+
+def background(sensors: Sensors) -> Cells:
+    rng = np.random.default_rng(1)
+    columns = make_background(rng, sensors, Hosts(FIRST_ADDRESSES), 25)
+    del columns["country"]
+    return make_cells(len(columns["hour"]), **columns)
+
+
+def sent(country: str, hours: range, each: int, n_hosts: int, **columns: Any) -> Cells:
+    """Return cells of some hosts, each with so many packets an hour to sensor-1."""
+    hour = np.repeat(np.fromiter(hours, np.int64), n_hosts)
+    host = np.tile(np.arange(n_hosts), len(hours))
+    first = FIRST_ADDRESSES[CODES.index(country)]
+    return make_cells(
+        len(hour),
+        **{
+            "hour": FIRST_HOUR + hour,
+            "sensor": host % 2,
+            "src": first + 300 + 7 * host,
+            "packets": each,
+            "ip_ttl": 40 + host % 60,
+            **columns,
+        },
+    )
+
+
+def store_of(root: Path, sensors: Sensors, *parts: Cells) -> Store:
+    cells = np.concatenate([background(sensors), *parts])
+    return make_store(Scenario(sensors, FIRST_ADDRESSES, cells, []), root / "store")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Return a store with a surge, and bursts on three days."""
+    surge = sent(
+        "JP", range(1000, 1030), 2, 40, proto=6, dst_port=445, style=STYLE_8192
+    )
+    bursts = [
+        sent(
+            "NZ", range(at, at + 2), 30, 4, proto=6, style=STYLE_512,
+            tcp_flags=SYN | ACK, src_port=443, tcp_seq=487_348_197, ip_ttl=50,
+            dst_port=40_000 + at,
+        )
+        for at in (1400, 1448, 1474)
+    ]  # fmt: skip
+    root = tmp_path_factory.mktemp("events")
+    return store_of(root, network(3, 2, 1), surge, *bursts)
+
+
+def test_each_is_told_once_with_what_explains_it(store: Store) -> None:
+    surge, burst = sorted(store.events(), key=lambda one: one["start"])
+    assert surge["kind"] == "surge"
+    assert surge["start"] == "2020-08-11T16:00:00Z"
+    assert surge["end"] == "2020-08-12T22:00:00Z"
+    named = {"proto": 6, "dst_port": 445, "country": "JP", "tcp_window": 8192}
+    assert surge["slice"].items() >= named.items()
+    assert surge["packets"] - surge["baseline"] == pytest.approx(2400, rel=0.05)
+    assert surge["text"].startswith("445/TCP (microsoft-ds) from Japan with window 819")
+    assert burst["kind"] == "fixed"
+    assert burst["slice"] == {"country": "NZ", "traffic": "backscatter"}
+    assert burst["fixed"] == {
+        "tcp_window": 512, "tcp_seq": 487_348_197, "src_port": 443, "ip_ttl": 50,
+    }  # fmt: skip
+    assert (burst["packets"], burst["sources"]) == (720, 4)
+    assert [line for line in burst["evidence"] if "by day" in line] == [
+        "sources by day: 2020-08-28: 4, 2020-08-30: 4, 2020-08-31: 4"
+    ]
+    assert burst["days"] == ["2020-08-28", "2020-08-30", "2020-08-31"]
+
+
+def test_only_what_is_in_the_period_is_told(store: Store) -> None:
+    (surge,) = store.events("2020-08-12")
+    assert surge["kind"] == "surge"
+    assert store.events("2020-07") == []
+    assert [one["rank"] for one in store.events(n=1)] == [1]
+
+
+def test_filters_and_sensors_choose_the_rows(store: Store) -> None:
+    (surge,) = store.events(where={"country": "JP"})
+    assert surge["slice"]["dst_port"] == 445
+    assert store.events(sensors=["sensor-3"]) == []
+    assert store.events(where={"country": "XX"}) == []
+
+
+def test_json_is_a_list_and_the_table_has_the_sentences(store: Store) -> None:
+    run = CliRunner().invoke(command, ["--store", store.url, "--json"])
+    found = json.loads(run.stdout)
+    assert found == store.events()
+    assert {"kind", "start", "end", "slice", "fixed", "packets", "sources"} <= set(
+        found[0]
+    )
+    table = CliRunner().invoke(command, ["--store", store.url]).stdout
+    assert all(one["text"] in table for one in found)
+
+
+def test_no_event_depends_on_how_much_is_read_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = store.events()
+    monkeypatch.setattr("fastflow.analysis.events.series._ROWS_AT_ONCE", 30_000)
+    parts = store.events()
+    names = ("kind", "slice", "fixed", "start", "end", "packets", "sources")
+    assert [[one[name] for name in names] for one in parts] == [
+        [one[name] for name in names] for one in whole
+    ]
+
+
+def test_days_are_those_of_the_zone(store: Store) -> None:
+    burst = next(one for one in store.events(tz="Asia/Tokyo") if one["fixed"])
+    assert burst["start"].endswith("+09:00")
+
+
+def test_an_empty_store_has_no_events(tmp_path: Path) -> None:
+    assert Store(tmp_path / "store", create=True).events() == []
+
+
+def test_gaps_and_sensors_that_come_and_go_are_no_events(tmp_path: Path) -> None:
+    """One sensor has half of the network's traffic, and much of that alone."""
+    off = {
+        0: slice(0, 24 * 40),
+        1: slice(24 * 60, N_HOURS),
+        2: slice(24 * 20, 24 * 23),
+    }
+    sensors = network(5, 3, 2, off=off)
+    alone = sent(
+        "FR", range(24 * 40, N_HOURS), 3, 30, proto=6, dst_port=9000, style=STYLE_8192
+    )
+    alone["sensor"] = 0
+    assert store_of(tmp_path, sensors, alone).events() == []
+
+
+def test_a_surge_at_one_sensor_names_it(tmp_path: Path) -> None:
+    surge = sent("DE", range(1200, 1212), 2, 60, proto=17, dst_port=123, tcp_flags=0)
+    surge["sensor"] = 1
+    (found,) = store_of(tmp_path, network(3, 2, 1), surge).events()
+    assert found["slice"] == {
+        "proto": 17, "dst_port": 123, "country": "DE", "sensor": "sensor-2",
+    }  # fmt: skip
+
+
+def attack(start: int, **named: Any) -> dict[str, Any]:
+    return {
+        "src": b"\0" * 10 + b"\xff\xff\x2d\x00\x01\x2c",
+        "ip_version": 4,
+        "country": "NZ",
+        "start": hour_at(start),
+        "end": hour_at(start + 1),
+        "packets": 300,
+        "peak": 60,
+        "sensors": 2,
+        "src_port": 443,
+        "tcp_seq": None,
+        "ip_ttl": 50,
+        "tcp_window": 512,
+        "src_ports": [443],
+        **named,
+    }
+
+
+def test_an_attack_that_is_an_event_already_makes_it_one() -> None:
+    known = Event(
+        "fixed",
+        [(1000, 1002)],
+        {"country": ("NZ",), "traffic": ("backscatter",)},
+        {"src_port": (443,), "window": (512,)},
+        100.0,
+    )
+    found = [known]
+    add_attacks(found, [attack(1000), attack(1001, peak=90)], 8.0)
+    assert found == [known]
+    assert known.kind == "attack"
+    assert (known.details["attacks"], known.details["peak"]) == (2, 90)
+
+
+def test_attacks_on_one_victim_within_a_week_are_one_event() -> None:
+    found: list[Event] = []
+    rows = [attack(1000), attack(1100), attack(2000), attack(2001, country="AU")]
+    add_attacks(found, rows, 8.0)
+    assert [one.pieces for one in found] == [
+        [(1000, 1001), (1100, 1101)],
+        [(2000, 2001)],
+        [(2001, 2002)],
+    ]
+    assert found[0].fixed == {"window": (512,), "src_port": (443,), "ip_ttl": (50,)}

@@ -21,7 +21,7 @@ COMMANDS = {
     "trend": "Show how ports, countries, windows ... went over time, as a figure too.",
     "inputs": "Say what became of captures, or which of them made a number.",
     "sensors": "Say what is known of each sensor, and which hours are missing.",
-    "query": "Ask a store in SQL (DuckDB) over counts, sources and inputs.",
+    "query": "Ask a store in SQL (DuckDB): counts, sources, attacks.",
     "store": "Work on a store as a whole: export it.",
     "geo": "Show the country table, or look addresses up in it.",
     "synth": "Make captures with a known content.",

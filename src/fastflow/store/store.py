@@ -311,7 +311,7 @@ class Store:
         *,
         hours: tuple[datetime, datetime] | None = None,
     ) -> pa.Table:
-        """Ask in SQL (DuckDB) over the views `counts`, `sources` and `inputs`.
+        """Ask in SQL (DuckDB) over the tables, which are views, and over `attacks`.
 
         Parameters
         ----------
@@ -457,7 +457,7 @@ class Store:
         output : str or path
             "-" for stdout.
         table : str
-            counts, sources or inputs.
+            counts, sources, backscatter or inputs.
         period : str, Period or None
             Rows of these hours, captures with packets of these days; None: all.
         file_format : str or None

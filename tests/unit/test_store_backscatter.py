@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from command import fastflow
+import builders as b
+import fastflow
+from command import fastflow as command
 from fastflow.addresses import from_text
 from fastflow.errors import InternalError
 from fastflow.schema import BACKSCATTER, Reduced
@@ -122,6 +124,25 @@ def test_what_does_not_add_up_is_not_stored(
     assert store._table.version == before
     assert not store.is_committed("quiet-003")
     assert Store.verify(store.directory).orphans == []
+
+
+def test_rows_are_the_same_however_many_are_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = b.PcapBuilder()
+    for number in range(400):
+        victim = bytes([203, 0, 113, number * 7 % 61])
+        segment = b.tcp(src_port=number % 90, flags=b.SYN | b.ACK)
+        frame = b.ethernet(b.ipv4(segment, src=victim))
+        builder.add(frame, sec=b.T0 + number * number % 9000)
+    (tmp_path / "a.pcap").write_bytes(builder.build())
+    tables = []
+    for name, rows in (("whole", 1 << 18), ("seven", 7), ("one", 1)):
+        monkeypatch.setattr("fastflow.store.publish.ROW_GROUP_ROWS", rows)
+        fastflow.reduce([tmp_path / "a.pcap"], tmp_path / name, "lab")
+        tables.append(Store(tmp_path / name).sql("select * from backscatter"))
+    assert tables[0].num_rows > 100
+    assert tables[0] == tables[1] == tables[2]
 
 
 # --- what becomes of it ---------------------------------------------------------------
@@ -274,15 +295,15 @@ def test_a_partner_gets_nothing_of_it(store: Store, tmp_path: Path) -> None:
 def test_the_command_exports_it(store: Store, tmp_path: Path) -> None:
     args = ("store", "export", "--store", store.url, "--table", "backscatter")
     rows = store.sql("select * from backscatter").to_pylist()
-    ran = fastflow(*args, "-o", tmp_path / "out.parquet", "--json")
+    ran = command(*args, "-o", tmp_path / "out.parquet", "--json")
     assert ran.json == {"rows": len(rows)}
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == rows
-    ran = fastflow(*args, "-o", "-")
+    ran = command(*args, "-o", "-")
     found = list(csv.DictReader(io.StringIO(ran.out.decode())))
     assert len(found) == len(rows)
     assert found[-1]["src"] == VICTIM
     assert found[-1]["bin_packets"] == "6 6 6 6 6 6 6 6 6"
-    ran = fastflow(*args, "-o", tmp_path / "a.csv", "--period", "2020-08-27", "--json")
+    ran = command(*args, "-o", tmp_path / "a.csv", "--period", "2020-08-27", "--json")
     assert ran.json == {"rows": 0}
 
 
@@ -293,21 +314,21 @@ def test_a_query_shows_lists(store: Store, tmp_path: Path) -> None:
     args = ("query", "--store", store.url, sql)
     bins = [BIN + n for n in range(9)]
     row = {"src": VICTIM, "bins": bins, "bin_packets": [6] * 9, "ports": [445]}
-    assert fastflow(*args, "--json").json == [row]
-    (line,) = csv.DictReader(io.StringIO(fastflow(*args, "--csv").out.decode()))
+    assert command(*args, "--json").json == [row]
+    (line,) = csv.DictReader(io.StringIO(command(*args, "--csv").out.decode()))
     assert {name: line[name] for name in ("src", "ports")} == {
         "src": VICTIM,
         "ports": "[445]",
     }
     assert json.loads(line["bins"]) == bins
-    assert str(bins) in fastflow(*args).out.decode()
+    assert str(bins) in command(*args).out.decode()
     for ending in ("parquet", "arrow", "ndjson", "csv"):
-        assert fastflow(*args, "-o", tmp_path / f"out.{ending}").code == 0
+        assert command(*args, "-o", tmp_path / f"out.{ending}").code == 0
     (found,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert found == row | {"src": from_text(VICTIM)[0]}
     with pa.OSFile(str(tmp_path / "out.arrow")) as file:
         assert pa.ipc.open_file(file).read_all().to_pylist() == [found]
     assert json.loads((tmp_path / "out.ndjson").read_text()) == row
-    ran = fastflow("query", "--store", store.url, "select * from attacks", "--json")
+    ran = command("query", "--store", store.url, "select * from attacks", "--json")
     (attack,) = ran.json
     assert (attack["src"], attack["src_ports"]) == (VICTIM, [21, 445])

@@ -281,7 +281,7 @@ def test_a_superseded_input_does_not_come_back(tmp_path: Path, monkeypatch) -> N
         monkeypatch, compact, "_check", lambda: other.publish([growing_input(2)])
     )
     Store(root).compact()
-    for kind in ("counts", "sources"):
+    for kind in ROW_TABLES:
         live = Store(root).sql(f"select distinct input from {kind} order by 1")
         assert live["input"].to_pylist() == ["input-002", "input-005"]
     assert Store.verify(root).is_good

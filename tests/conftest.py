@@ -13,12 +13,13 @@ from native_hash import what_is_stale
 
 #: With FASTFLOW_REQUIRE_TOOLS=1 every other skip is a failure. The captures are no
 #: part of the repository, an address sanitizer cannot be combined with everything, and
-#: a container may be forbidden to mount.
+#: a container may be forbidden to mount or to make networks.
 ALLOWED_SKIPS = (
     "no captures in",
     "shared corpus",
     "ASan has its own malloc",
     "no right to mount",
+    "no right to make network namespaces",
 )
 
 REQUIRE_TOOLS = os.environ.get("FASTFLOW_REQUIRE_TOOLS", "").strip().lower() in {

@@ -58,7 +58,7 @@ def key_of(by: str, row: dict) -> str | None:
 
 def matching(rows: list[dict], where: dict) -> list[dict]:
     """Return whole source rows, those that match the filters."""
-    rows = [source_row(**row) for row in rows]
+    rows = [row if "ip_version" in row else source_row(**row) for row in rows]
     for column, value in where.items():
         wanted = None if value == "null" else value
         rows = [
@@ -67,6 +67,22 @@ def matching(rows: list[dict], where: dict) -> list[dict]:
             if (key_of("window", row) if column == "window" else row[column]) == wanted
         ]
     return rows
+
+
+def believed(by: str, rows: list[dict]) -> list[dict]:
+    """Return rows as a ranking of tools sees them: one packet is not yet masscan."""
+    if by != "tool":
+        return rows
+    masscan: dict[bytes, int] = defaultdict(int)
+    for row in rows:
+        if row["tool"] == "masscan":
+            masscan[row["src"]] += row["packets"]
+    return [
+        row | {"tool": None}
+        if row["tool"] == "masscan" and masscan[row["src"]] < 2
+        else row
+        for row in rows
+    ]
 
 
 def lies_in(period: str, hour: datetime, tz: str) -> bool:

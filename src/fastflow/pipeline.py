@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from fastflow._version import __version__
 from fastflow.counting import Counting
-from fastflow.errors import ConfigError, StoreError, exit_code
+from fastflow.errors import ConfigError, StoreError
 from fastflow.filters import PacketFilter, compile_filter
 from fastflow.identity import Digest, DigestBeside
 from fastflow.outcome import UNKNOWN_FORMAT, ScanStats, messages
 from fastflow.phases import NO_PHASES, Phases
 from fastflow.pool import in_order
 from fastflow.reader import Decoding, Progress, Reader, new_lexicon, tunnels
+from fastflow.reduce_report import AT_ONCE, PassedOver, ReduceReport
 from fastflow.schema import InputRecord, Reduced
-from fastflow.sources.find import STDIN, Found, find_captures
+from fastflow.sources.find import (
+    STDIN,
+    Captures,
+    Found,
+    file_size,
+    find_captures,
+    printable,
+    size_and_time,
+)
 from fastflow.sources.stream import open_stream
 from fastflow.split import can_split, core_count
 from fastflow.stages.country import CountryTable, load_country_table
@@ -37,35 +48,6 @@ _COMMIT_CELLS = 1 << 20
 _SMALL_FILES = 1000
 
 _PARENT = "{parent}"
-
-
-@dataclass
-class ReduceReport:
-    """What became of every capture of a run.
-
-    Attributes
-    ----------
-    inputs : list of InputRecord
-        In the order of the captures; first those that were passed over.
-    messages : list of str
-        Lines that an operator must read: what is damaged, unreadable, not decoded.
-    """
-
-    inputs: list[InputRecord] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """0 complete, 3 some input damaged or refused, 1 nothing could be done."""
-        return exit_code(record.status for record in self.inputs)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `reduce --json` prints."""
-        return {
-            "inputs": [record.to_json() for record in self.inputs],
-            "records": sum(record.records for record in self.inputs),
-            "counted": sum(record.counted for record in self.inputs),
-        }
 
 
 def reduce(
@@ -134,7 +116,7 @@ def reduce(
     if not sensor:
         raise ConfigError("the sensor has no name; say --sensor NAME")
     found = find_captures(captures)
-    if not found:
+    if not any(True for _ in found):
         raise ConfigError("no capture was named")
     compiled = None if filter is None else compile_filter(filter)
     settings = _settings(sources, filter, decap)
@@ -149,10 +131,11 @@ def reduce(
     store.recover()
     reducer = _Reducer(store, table, compiled, known, progress, phases)
     committer = _Committer(store, phases)
+    sensors = _Sensors(sensor)
     if resume:
-        found = committer.pass_over(found, sensor, progress)
-    jobs = [(capture, _sensor_of(capture, sensor)) for capture in found]
-    sizes = [_size(capture) for capture in found]
+        found = committer.pass_over(found, sensors, progress)
+    jobs = [(capture, sensors.of(capture.path)) for capture in found]
+    sizes = [file_size(capture.path) for capture, _ in jobs]
 
     def work(number: int, workers: int) -> tuple[Reduced, list[str]]:
         return reducer.reduce(*jobs[number], workers)
@@ -188,13 +171,30 @@ def _filter_of(store: Store) -> PacketFilter | None:
     return None if expression is None else compile_filter(expression)
 
 
-def _sensor_of(capture: Found, sensor: str) -> str:
-    if sensor != _PARENT:
-        return sensor
-    name = Path(capture.path).absolute().parent.name
-    if capture.path == STDIN or not name:
-        raise ConfigError(f"{capture.path}: no directory names its sensor; name it")
-    return name
+class _Sensors:
+    """Who captured: one name for all captures, or that of each one's directory."""
+
+    def __init__(self, sensor: str) -> None:
+        self._sensor = sensor
+        self._by_directory: dict[str, str] = {}
+
+    def check(self, paths: Iterable[str]) -> None:
+        """Raise ConfigError where a capture's directory has no name."""
+        if self._sensor == _PARENT:
+            for path in paths:
+                self.of(path)
+
+    def of(self, path: str) -> str:
+        """Return who captured a capture."""
+        if self._sensor != _PARENT:
+            return self._sensor
+        directory = os.path.dirname(path)  # noqa: PTH120 - asked of a million files
+        if directory not in self._by_directory:
+            name = printable(Path(directory).absolute().name)
+            if path == STDIN or not name:
+                raise ConfigError(f"{path}: no directory names its sensor; name it")
+            self._by_directory[directory] = name
+        return self._by_directory[directory]
 
 
 class _Reducer:
@@ -229,24 +229,24 @@ class _Reducer:
         try:
             # Before the first byte: of a file that grows meanwhile they must not say
             # that its end was read.
-            seen = _size_and_time(capture)
+            seen = size_and_time(capture.path)
             reduced, stats = self._reduce(capture, sensor, workers, seen)
         except OSError as error:
             # Not the capture's fault: nothing is recorded, so that it can be read when
             # it is readable again.
             record = InputRecord(
                 input="",
-                path=capture.path,
+                path=printable(capture.path),
                 sensor=sensor,
                 status="rejected",
                 reason="unreadable",
                 version=__version__,
             )
-            message = f"{capture.path}: cannot be read: {error.strerror or error}"
+            message = f"{record.path}: cannot be read: {error.strerror or error}"
             return Reduced(record), [message]
         reduced.record.size, reduced.record.mtime_ns = seen
         is_skipped = reduced.record.status == "skipped"
-        return reduced, [] if is_skipped else messages(capture.path, stats)
+        return reduced, [] if is_skipped else messages(reduced.record.path, stats)
 
     def _reduce(
         self,
@@ -272,7 +272,7 @@ class _Reducer:
                 return Reduced(_record(capture, sensor, "", stats, "skipped")), stats
             if fault is None and workers > 1 and can_split(reader):
                 counted = self._count_beside(reader, digest, workers)
-                if counted is None or _size_and_time(capture) != seen:
+                if counted is None or size_and_time(capture.path) != seen:
                     return self._reduce(capture, sensor, 1, seen)
                 runs, digest = counted
             else:
@@ -319,7 +319,7 @@ def _record(
 ) -> InputRecord:
     return InputRecord(
         input=input_id,
-        path=capture.path,
+        path=printable(capture.path),
         sensor=sensor,
         status=status or stats.status,
         reason=stats.reason,
@@ -335,21 +335,19 @@ def _record(
     )
 
 
-def _size(capture: Found) -> int:
-    """Return a regular file's size; 0 for anything else, also what cannot be read."""
-    with suppress(OSError):
-        return _size_and_time(capture)[0] or 0
-    return 0
-
-
-def _size_and_time(capture: Found) -> tuple[int | None, int | None]:
-    """Return a regular file's size (bytes) and modification time (ns)."""
-    if capture.path == STDIN:
-        return None, None
-    found = os.stat(capture.path)  # noqa: PTH116 - asked of a million files
-    if not stat.S_ISREG(found.st_mode):
-        return None, None
-    return found.st_size, found.st_mtime_ns
+def _sizes_and_times(
+    paths: Sequence[str],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return sizes and modification times; -1 where there is no file to be trusted."""
+    found = np.full((2, len(paths)), -1, np.int64)
+    for nth, path in enumerate(paths):
+        # What cannot be looked at is told of when it cannot be read.
+        with suppress(OSError):
+            size, mtime_ns = size_and_time(path)
+            is_text = printable(path) == path
+            if is_text and size is not None and mtime_ns is not None:
+                found[:, nth] = size, mtime_ns
+    return found[0], found[1]
 
 
 def _microseconds(ts_ns: int | None) -> int | None:
@@ -367,28 +365,30 @@ class _Committer:
         self._n_cells = 0
 
     def pass_over(
-        self, found: Iterable[Found], sensor: str, progress: Progress | None
-    ) -> list[Found]:
+        self, found: Captures, sensors: _Sensors, progress: Progress | None
+    ) -> Captures:
         """Leave out the files that are recorded as they lie there; return the rest."""
-        rest = []
-        is_recorded = self._store.recorded_files()
-        for capture in found:
-            size, mtime_ns = _size_and_time(capture)
-            input_id = is_recorded(capture.path, size, mtime_ns)
-            if input_id is None:
-                rest.append(capture)
-                continue
-            name = _sensor_of(capture, sensor)
-            record = InputRecord(input_id, capture.path, name, "duplicate", __version__)
-            self._report.inputs.append(record)
+        recorded = self._store.recorded_files()
+        all_paths = found.paths()
+        rest: list[str] = []
+        passed_over = [np.empty(0, np.int64)]
+        while paths := [*islice(all_paths, AT_ONCE)]:
+            sensors.check(paths)
+            sizes, times = _sizes_and_times(paths)
+            rows = recorded.find_files([*map(printable, paths)], sizes, times)
+            is_recorded = rows >= 0
+            rest += compress(paths, ~is_recorded)
+            passed_over.append(rows[is_recorded])
             if progress is not None:
-                progress(size or 0, 0)
-        return rest
+                progress(int(sizes[is_recorded].sum()), 0)
+        rows = np.concatenate(passed_over)
+        self._report.passed_over = PassedOver(recorded, rows, sensors.of)
+        return Captures([rest], found.named)
 
     def add(self, reduced: Reduced, lines: list[str]) -> None:
         """Take in one capture; commit if enough has come together."""
         record = reduced.record
-        self._report.inputs.append(record)
+        self._report.read.append(record)
         self._report.messages += lines
         if not record.input:
             return

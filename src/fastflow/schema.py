@@ -204,7 +204,7 @@ def _encoded(field: pa.Field) -> pa.Field:
     return field.with_type(pa.dictionary(pa.int32(), pa.string()))
 
 
-@dataclass
+@dataclass(slots=True)
 class InputRecord:
     """What became of one capture; a row of `inputs`.
 

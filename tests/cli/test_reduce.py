@@ -14,6 +14,7 @@ import pytest
 import builders as b
 import reference
 from command import fastflow
+from fastflow.pipeline import reduce
 from fastflow.store import Store
 
 SYN = b.ethernet(b.ipv4(b.tcp(dst_port=445, options=b.mss(1460))))
@@ -353,3 +354,60 @@ def test_resume_passes_over_what_is_recorded_as_it_lies_there(tmp_path: Path) ->
         "2.pcap": "duplicate",
     }
     assert total(store) == 4
+
+
+def test_resume_reads_every_pipe(tmp_path: Path) -> None:
+    store = tmp_path / "counts"
+    for n, packet in enumerate((SYN, TELNET), start=1):
+        args = ("reduce", "-", "--store", store, "--sensor=lab", "--resume", "--json")
+        ran = fastflow(*args, stdin=b.capture(packet))
+        assert [one["status"] for one in ran.json["inputs"]] == ["complete"]
+        assert total(store) == n
+
+
+def test_resume_goes_on_behind_what_cannot_be_looked_at(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    (captures / "a.pcap").symlink_to("gone")
+    (captures / "b.pcap").write_bytes(b.capture(SYN))
+    for status, code in (("complete", 3), ("duplicate", 3)):
+        ran = fastflow(
+            *("reduce", captures, "--store", tmp_path / "s", "--sensor=lab"),
+            *("--resume", "--json"),
+        )
+        states = {Path(i["path"]).name: i["status"] for i in ran.json["inputs"]}
+        assert states == {"a.pcap": "rejected", "b.pcap": status}
+        assert ran.code == code
+
+
+def test_what_is_passed_over_is_told_as_what_is_read(tmp_path: Path) -> None:
+    captures = [tmp_path / f"sensor-{n}" / "a.pcap" for n in range(3)]
+    for n, capture in enumerate(captures):
+        capture.parent.mkdir()
+        capture.write_bytes(b.capture(GROWING[n]))
+    named = ("--store", tmp_path / "s", "--sensor", "{parent}")
+    first = fastflow("reduce", *captures[:2], *named, "--json").json["inputs"]
+    said = [one | {"status": "duplicate", "records": 0, "counted": 0} for one in first]
+    again = fastflow("reduce", *captures, *named, "--resume", "--json").json
+    assert again["inputs"][:2] == said
+    assert [one["sensor"] for one in again["inputs"]] == [
+        p.parent.name for p in captures
+    ]
+    assert (again["records"], again["counted"]) == (1, 1)
+    report = reduce(captures, tmp_path / "s", "{parent}", resume=True)
+    assert [record.to_json() for record in report.inputs] == report.to_json()["inputs"]
+    assert json.loads("".join(report.json_text())) == report.to_json()
+    assert (len(report), report.exit_code) == (3, 0)
+
+
+def test_a_name_that_is_no_text_stops_nothing(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    (captures / os.fsdecode(b"\xff.pcap")).write_bytes(b.capture(SYN))
+    (captures / "\u00e9.pcap").write_bytes(b.capture(TELNET)[:-1])
+    args = ("reduce", captures, "--store", tmp_path / "s", "--sensor=lab", "--json")
+    for statuses in (["truncated", "complete"], ["duplicate", "duplicate"]):
+        ran = fastflow(*args, "--resume")
+        names = [Path(one["path"]).name for one in ran.json["inputs"]]
+        assert names == ["\u00e9.pcap", r"\xff.pcap"]
+        assert [one["status"] for one in ran.json["inputs"]] == statuses

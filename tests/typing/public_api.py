@@ -10,7 +10,7 @@ from typing import Any, assert_type
 import fastflow as ff
 from fastflow.outcome import ScanStats
 from fastflow.packets import Scan
-from fastflow.pipeline import ReduceReport
+from fastflow.reduce_report import ReduceReport
 from fastflow.schema import InputRecord
 from fastflow.store import Compaction, Expiry, Settings, SharedReport, Sharing, Store
 

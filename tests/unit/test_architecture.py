@@ -33,7 +33,7 @@ LAYERS = (
     ("synth",),
     ("identity",),
     ("store",),
-    ("counting", "pool"),
+    ("counting", "pool", "reduce_report"),
     ("pipeline",),
     ("analysis",),
     ("charts",),

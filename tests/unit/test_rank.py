@@ -12,6 +12,7 @@ from fastflow.store import Store
 from questions import (
     ROW,
     WHERE,
+    believed,
     in_order,
     key_of,
     lies_in,
@@ -59,11 +60,12 @@ def slow_ranks(rows: list[dict], by: str, n: int) -> list[dict]:
 
 
 def slow_top(rows, by, period, where, n, tz) -> list[dict]:
-    rows = matching(rows, where)
+    rows = matching(rows, {})
     before = []
     if period is not None:
         before = [row for row in rows if lies_in(BEFORE[period], row["hour"], tz)]
         rows = [row for row in rows if lies_in(period, row["hour"], tz)]
+    before, rows = (matching(believed(by, some), where) for some in (before, rows))
     previous = {row["key"]: row["rank"] for row in slow_ranks(before, by, 10)}
     return [
         row | {"previous_rank": previous.get(row["key"])}

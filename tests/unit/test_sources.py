@@ -42,17 +42,17 @@ def test_captures_are_found_once_in_order(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     a, one, two = (str(tmp_path / name) for name in ("a.pcap", "b/1.pcap", "b/2.pcap"))
-    assert find_captures([tmp_path]) == [
+    assert [*find_captures([tmp_path])] == [
         Found(p, is_named=False) for p in (a, one, two)
     ]
-    assert find_captures([tmp_path / "b", one]) == [
+    assert [*find_captures([tmp_path / "b", one])] == [
         Found(one, is_named=True),
         Found(two, is_named=False),
     ]
-    assert find_captures([str(tmp_path / "**" / "*.pcap")]) == [
+    assert [*find_captures([str(tmp_path / "**" / "*.pcap")])] == [
         Found(p, is_named=False) for p in (a, one, two)
     ]
-    assert find_captures(["-"]) == [Found("-", is_named=True)]
+    assert [*find_captures(["-"])] == [Found("-", is_named=True)]
 
 
 @pytest.mark.parametrize("name", ["nothing-here", "nothing-*", "s3://bucket/key"])

@@ -165,15 +165,6 @@ def test_what_was_not_taken_in_is_not_recorded(tmp_path, status):
     assert store.sql("select * from inputs").num_rows == 0
 
 
-def test_a_file_is_found_by_path_size_and_time(tmp_path):
-    store = Store(tmp_path, create=True)
-    store.publish([some_input(1, path="/c/a.pcap", size=10, mtime_ns=5)])
-    find = Store(tmp_path).recorded_files()
-    assert find("/c/a.pcap", 10, 5) == "input-001"
-    assert find("/c/a.pcap", 11, 5) is None
-    assert find("/c/a.pcap", 10, 6) is None
-
-
 @settings(
     deadline=None,
     max_examples=12,

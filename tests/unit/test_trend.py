@@ -15,6 +15,7 @@ from fastflow.tables import json_rows
 from questions import (
     ROW,
     WHERE,
+    believed,
     in_order,
     key_of,
     lies_in,
@@ -57,7 +58,8 @@ def hours_between(first: datetime, last: datetime) -> list[datetime]:
 
 def slow_trend(rows, by, period, where, n, every, measure, tz, others) -> list[tuple]:
     hours = all_hours(rows, period, tz)
-    rows = [row for row in matching(rows, where) if row["hour"] in set(hours)]
+    inside = [row for row in matching(rows, {}) if row["hour"] in set(hours)]
+    rows = matching(believed(by, inside), where)
     keys = in_order(packets_and_sources(by, rows)[0], n)
     course = []
     for _, step in groupby(hours, key=lambda hour: step_of(every, hour, tz)):

@@ -136,8 +136,8 @@ FF_INLINE void ff_cell_of_view(const ff_view *v, uint8_t tool, ff_cell *cell) {
     cell->ip_ttl = ff_ip_ttl(v);
     cell->src_port = ff_src_port(v->ports);
     cell->tcp_seq = ff_tcp_seq(v->tcp);
-    bool has_seq = ff_view_has_seq(v), has_key = has_seq && ff_tool_is_asked(v);
-    cell->extra = has_key ? ff_tool_seq_key(v) : 0;
+    bool has_seq = ff_view_has_seq(v), has_key = has_seq & ff_tool_is_asked(v);
+    cell->extra = ff_tool_seq_key(v); /* means nothing where it is not shared */
     cell->shared = (uint8_t)(FF_SHARED_IP_TTL | (has_seq ? FF_SHARED_TCP_SEQ : 0) |
                              (has_key ? FF_SHARED_EXTRA : 0) |
                              ((v->layers & FF_BIT(PORTS)) ? FF_SHARED_SRC_PORT : 0));

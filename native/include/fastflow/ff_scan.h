@@ -348,6 +348,56 @@ static inline enum ff_outcome ff_scan_chunk(ff_scan *scan, ff_span *s,
     }
 }
 
+/* The packets of a chunk: usual ones, or views. */
+typedef struct ff_chunk {
+    const ff_usual_rules *rules;
+    const ff_usual *usual; /* or NULL */
+    const ff_view *views;
+    size_t n;
+} ff_chunk;
+
+/* The view of a packet, which never leaves the registers; false: it is not counted. */
+FF_INLINE bool ff_chunk_view(const ff_chunk *chunk, size_t i, ff_view *v) {
+    if (chunk->usual == NULL) {
+        *v = chunk->views[i];
+        return v->reason == FF_REASON_counted;
+    }
+    ff_usual_view(chunk->rules, &chunk->usual[i], v);
+    return true;
+}
+
+/* Find the codes of the packets' tools. */
+FF_INLINE void ff_chunk_tools(const ff_chunk *chunk, const ff_tools *tools,
+                              uint8_t *found) {
+    ff_tool_columns columns;
+    uint32_t hits[FF_CHUNK_ROWS];
+    uint16_t which[FF_CHUNK_ROWS];
+    size_t n_hits = 0;
+    ff_view v;
+    memset(columns.values[FF_TOOL_FIELD_zero], 0, sizeof columns.values[0]);
+    for (size_t i = 0; i < chunk->n; i++) {
+        ff_chunk_view(chunk, i, &v);
+        ff_tool_put_usual(&columns, i, &v);
+    }
+    for (size_t i = 0; tools->has_other_fields && i < chunk->n; i++) {
+        ff_chunk_view(chunk, i, &v);
+        ff_tool_put_others(&columns, i, &v);
+    }
+    ff_tools_try(tools, &columns, chunk->n, hits);
+    memset(found, 0, chunk->n);
+    for (size_t i = 0; i < chunk->n; i++) { /* nobody can predict which it is */
+        which[n_hits] = (uint16_t)i;
+        n_hits += hits[i] != 0;
+    }
+    for (size_t hit = 0; hit < n_hits; hit++) {
+        size_t i = which[hit];
+        ff_chunk_view(chunk, i, &v);
+        found[i] = ff_tool_of(tools, &columns, i, hits[i], &v);
+    }
+}
+
+_Static_assert(FF_TOOL_PACKETS >= FF_CHUNK_ROWS, "a chunk's packets are tried at once");
+
 /* Is all of this work wanted? */
 FF_INLINE bool ff_scan_needs(const ff_scan *scan, enum ff_need need) {
     return (scan->needs & need) == need;
@@ -358,9 +408,13 @@ static inline void ff_scan_finish_views(ff_scan *scan) {
     bool has_signature = ff_scan_needs(scan, FF_NEED_SIGNATURE);
     bool has_tool = ff_scan_needs(scan, FF_NEED_TOOL);
     if (!has_signature && !has_tool) return;
+    uint8_t tools[FF_CHUNK_ROWS] = {0};
+    ff_chunk chunk = {.views = scan->views, .n = scan->n_views};
+    if (has_tool) ff_chunk_tools(&chunk, scan->tools, tools);
     for (size_t i = 0; i < scan->n_views; i++) {
         ff_view *v = &scan->views[i];
-        if (has_tool) ff_tool_find(scan->tools, v);
+        v->tool = tools[i];
+        if (v->tool > 0) v->layers |= FF_BIT(TOOL);
         if (!has_signature || !(v->layers & FF_BIT(OPTIONS))) continue;
         ff_sig sig = ff_sig_of_view(v);
         v->sig_code = ff_sig_code(scan->lexicon, &sig);

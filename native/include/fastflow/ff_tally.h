@@ -145,50 +145,6 @@ FF_INLINE void ff_tally_pend_hash(ff_tally *tally, ff_pending *pending, uint64_t
     FF_PREFETCH(&tally->slots[(size_t)hash & (tally->n_slots - 1)]);
 }
 
-/* The packets of a chunk: usual ones, or views. */
-typedef struct ff_chunk {
-    const ff_usual_rules *rules;
-    const ff_usual *usual; /* or NULL */
-    const ff_view *views;
-    size_t n;
-} ff_chunk;
-
-/* The view of a packet, which never leaves the registers; false: it is not counted. */
-FF_INLINE bool ff_chunk_view(const ff_chunk *chunk, size_t i, ff_view *v) {
-    if (chunk->usual == NULL) {
-        *v = chunk->views[i];
-        return v->reason == FF_REASON_counted;
-    }
-    ff_usual_view(chunk->rules, &chunk->usual[i], v);
-    return true;
-}
-
-/* Find the codes of the packets' tools. */
-FF_INLINE void ff_tally_find_tools(const ff_tools *tools, const ff_chunk *chunk,
-                                   uint8_t *found) {
-    ff_tool_columns columns;
-    uint32_t hits[FF_CHUNK_ROWS];
-    ff_view v;
-    memset(columns.values[FF_TOOL_FIELD_zero], 0, sizeof columns.values[0]);
-    for (size_t i = 0; i < chunk->n; i++) {
-        ff_chunk_view(chunk, i, &v);
-        ff_tool_put_usual(&columns, i, &v);
-    }
-    for (size_t i = 0; tools->has_other_fields && i < chunk->n; i++) {
-        ff_chunk_view(chunk, i, &v);
-        ff_tool_put_others(&columns, i, &v);
-    }
-    ff_tools_try(tools, &columns, chunk->n, hits);
-    memset(found, 0, chunk->n);
-    for (size_t i = 0; i < chunk->n; i++) {
-        if (FF_LIKELY(hits[i] == 0)) continue;
-        ff_chunk_view(chunk, i, &v);
-        found[i] = ff_tool_of_view(tools, &v);
-    }
-}
-
-_Static_assert(FF_TOOL_PACKETS >= FF_CHUNK_ROWS, "a chunk's packets are tried at once");
-
 /* Make the packets' cells, and ask for the slots that may know them. Packets of
  * backscatter are noted in `echoes`; returns how many there are. In loops of their own,
  * so that each needs few registers. */
@@ -198,7 +154,7 @@ FF_INLINE size_t ff_tally_pend(ff_tally *tally, const ff_tools *tools,
     uint8_t found[FF_CHUNK_ROWS];
     size_t n_echoes = 0;
     ff_view v;
-    ff_tally_find_tools(tools, chunk, found);
+    ff_chunk_tools(chunk, tools, found);
     for (size_t i = 0; i < chunk->n; i++) {
         if (!ff_chunk_view(chunk, i, &v)) continue;
         ff_cell_of_view(&v, found[i], &tally->pending[pending->n]);

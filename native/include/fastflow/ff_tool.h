@@ -81,90 +81,79 @@ typedef struct ff_tools {
     ff_tool_rule rules[FF_TOOL_RULES_MAX];
 } ff_tools;
 
-FF_INLINE bool ff_tool_holds(const ff_tool_test *test, const uint32_t *values) {
-    uint32_t found = 0;
-    for (size_t i = 0; i < FF_TOOL_TERMS; i++) found ^= values[test->fields[i]];
-    return (found & test->mask) == test->value;
-}
-
-static inline bool ff_tool_rule_holds(const ff_tool_rule *rule, const uint32_t *values,
-                                      int64_t ts_ns) {
-    for (size_t i = 0; i < rule->n_tests; i++)
-        if (!ff_tool_holds(&rule->tests[i], values)) return false;
-    return rule->begin_ns <= ts_ns && ts_ns < rule->end_ns;
-}
-
 /* A TCP SYN over IPv4? Of options that are cut or malformed nothing is known. */
 FF_INLINE bool ff_tool_is_asked(const ff_view *v) {
     uint32_t needed = FF_BIT(IPV4) | FF_BIT(TCP);
     return (v->layers & needed) == needed && v->traffic == FF_TRAFFIC_scan;
 }
 
-/* The code of the packet's tool. */
-static inline uint8_t ff_tool_of_view(const ff_tools *tools, const ff_view *v) {
-    if (!ff_tool_is_asked(v)) return 0;
-    const uint32_t values[FF_N_TOOL_FIELDS] = {
-#define X(name, bits, value) (uint32_t)(value),
-        FF_TOOL_FIELDS(X)
-#undef X
-    };
-    for (size_t i = 0; i < tools->n; i++)
-        if (ff_tool_rule_holds(&tools->rules[i], values, v->ts_ns))
-            return tools->rules[i].tool;
-    return 0;
-}
-
 /* Fields of many packets side by side: the first test of nearly every rule fails, and
- * tried on columns, several packets at a time, it costs next to nothing. */
+ * tried on columns, several packets at a time, it costs next to nothing. `zero` is
+ * zeros from the beginning. */
 #define FF_TOOL_PACKETS 256
 typedef struct ff_tool_columns {
     uint32_t values[FF_N_TOOL_FIELDS][FF_TOOL_PACKETS];
 } ff_tool_columns;
 
-/* The fields that every SYN is tried with; `zero` is there from the beginning. */
-FF_INLINE void ff_tool_put_usual(ff_tool_columns *columns, size_t i, const ff_view *v) {
 #define X(name, bits, value) \
     columns->values[FF_TOOL_FIELD_##name][i] = (uint32_t)(value);
-    FF_TOOL_USUAL_FIELDS(X)
-#undef X
-}
+/* The fields that every SYN is tried with. */
+FF_INLINE void ff_tool_put_usual(ff_tool_columns *columns, size_t i,
+                                 const ff_view *v){FF_TOOL_USUAL_FIELDS(X)}
 
 FF_INLINE void ff_tool_put_others(ff_tool_columns *columns, size_t i,
-                                  const ff_view *v) {
-#define X(name, bits, value) \
-    columns->values[FF_TOOL_FIELD_##name][i] = (uint32_t)(value);
-    FF_TOOL_OTHER_FIELDS(X)
+                                  const ff_view *v){FF_TOOL_OTHER_FIELDS(X)}
 #undef X
-}
 
-/* Note which of n packets a test holds for. A function of its own, with everything it
- * needs in registers, is one that compilers make of vectors. */
+/* Note the rule, as its number and one, for each of n packets that a test holds for. A
+ * function of its own, with all it needs in registers, is one that compilers make of
+ * vectors. */
 FF_OUTLINE void ff_tool_try(const uint32_t *a, const uint32_t *b, const uint32_t *c,
                             const uint32_t *d, uint32_t mask, uint32_t value, size_t n,
-                            uint32_t *restrict hits) {
+                            uint32_t rule, uint32_t *restrict hits) {
     for (size_t i = 0; i < n; i++) {
         uint32_t found = (a[i] ^ b[i] ^ c[i] ^ d[i]) & mask;
-        hits[i] |= found == value ? 1 : 0;
+        hits[i] = found == value ? rule + 1 : hits[i];
     }
 }
 
-/* Which of n packets may have a tool: hits[i] is not 0. */
+/* Which rule may hold first for each of n packets, as its number and one; 0: none. */
 static inline void ff_tools_try(const ff_tools *tools, const ff_tool_columns *columns,
                                 size_t n, uint32_t *hits) {
     memset(hits, 0, n * sizeof *hits);
-    for (size_t rule = 0; rule < tools->n; rule++) {
+    for (size_t rule = tools->n; rule-- > 0;) {
         const ff_tool_test *test = &tools->rules[rule].tests[0];
         const uint8_t *fields = test->fields;
         ff_tool_try(columns->values[fields[0]], columns->values[fields[1]],
                     columns->values[fields[2]], columns->values[fields[3]], test->mask,
-                    test->value, n, hits);
+                    test->value, n, (uint32_t)rule, hits);
     }
 }
 
-/* Give a view its tool, if one is known. */
-FF_INLINE void ff_tool_find(const ff_tools *tools, ff_view *v) {
-    v->tool = ff_tool_of_view(tools, v);
-    if (v->tool > 0) v->layers |= FF_BIT(TOOL);
+FF_INLINE bool ff_tool_holds(const ff_tool_test *test, const ff_tool_columns *columns,
+                             size_t i) {
+    uint32_t found = 0;
+    for (size_t term = 0; term < FF_TOOL_TERMS; term++)
+        found ^= columns->values[test->fields[term]][i];
+    return (found & test->mask) == test->value;
+}
+
+static inline bool ff_tool_rule_holds(const ff_tool_rule *rule,
+                                      const ff_tool_columns *columns, size_t i,
+                                      int64_t ts_ns) {
+    for (size_t test = 0; test < rule->n_tests; test++)
+        if (!ff_tool_holds(&rule->tests[test], columns, i)) return false;
+    return rule->begin_ns <= ts_ns && ts_ns < rule->end_ns;
+}
+
+/* The code of the tool of the i-th packet; `hit` is the first rule that may hold. */
+static inline uint8_t ff_tool_of(const ff_tools *tools, const ff_tool_columns *columns,
+                                 size_t i, uint32_t hit, const ff_view *v) {
+    if (!ff_tool_is_asked(v)) return 0;
+    for (size_t rule = hit - 1; rule < tools->n; rule++)
+        if (ff_tool_rule_holds(&tools->rules[rule], columns, i, v->ts_ns))
+            return tools->rules[rule].tool;
+    return 0;
 }
 
 /* Tools that leave their mark in how the packets of a source differ: 16 bits of a SYN

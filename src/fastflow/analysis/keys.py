@@ -19,6 +19,9 @@ PORT_PROTOCOLS = {number: proto_name(number) for number in (6, 17, 132, 136, 33)
 #: The TCP window is the first part of a signature.
 WINDOW = "split_part(signature, ':', 1)"
 
+#: Beside a key that is a part of a stored column: the texts of that, as a list.
+STORED = "stored"
+
 _Row = dict[str, Any]
 
 
@@ -79,8 +82,18 @@ class Key:
         Parameters
         ----------
         rows : pyarrow.Table, one row or more
-            With the columns.
+            With the columns, and `STORED` where the key is part of a stored column.
         """
+        if self.derived_from is not None:
+            texts = rows[STORED].combine_chunks()
+            return (
+                "join (select unnest(?::varchar[]) as wanted, unnest(?::integer[]) as "
+                f"nth) on {self.derived_from} = wanted",
+                [
+                    texts.flatten().to_pylist(),
+                    pc.list_parent_indices(texts).to_pylist(),
+                ],
+            )
         marks = ", ".join("?" * len(self.columns))
         wanted = ", ".join(f"({marks}, {nth})" for nth in range(rows.num_rows))
         names = [f"wanted_{name}" for name in self.columns]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastflow.analysis.distinct import distinct_sources
-from fastflow.analysis.keys import key_by
+from fastflow.analysis.heaviest import heaviest_ipv4
+from fastflow.analysis.keys import STORED, key_by
 from fastflow.analysis.selection import Selection
+from fastflow.analysis.tools import rows_with_tools
 from fastflow.analysis.where import Hours
 from fastflow.errors import ConfigError
 from fastflow.units import Period
@@ -39,7 +42,8 @@ def top(
         `rank`, `key`, `name` (or None), `packets`, `sources` (exact distinct addresses
         over the period; None: the store keeps none), `share` (of all packets that match
         the filters, also those without a key), `previous_rank` (in the period of the
-        same kind just before; None: not among its first ten), and if it is wanted
+        same kind just before; None: not among its first ten, or these are not known
+        since that period would cut a day that was added up), and if it is wanted
         `per_address_day` (None: no sensor was on the air).
 
     Raises
@@ -91,15 +95,38 @@ class Ranking:
     ----------
     key : Key
         What is ranked.
-    table : str
-        `sources` where a question takes source addresses, else `counts`.
     """
 
     def __init__(self, selection: Selection, by: str) -> None:
         self._selection = selection
         self._by = by
         self.key = key_by(by)
-        self.table = selection.table(needs_sources=by == "source")
+        self._table = selection.table(needs_sources=by == "source")
+
+    def rows(
+        self,
+        hours: Hours | None,
+        first: pa.Table | None = None,
+        *,
+        of_sources: bool = False,
+    ) -> tuple[str, list[Any]]:
+        """Return the rows that match, as SQL that follows `from`, and its values.
+
+        Parameters
+        ----------
+        first : pyarrow.Table or None
+            Keys, one row or more: only their rows, with the key's number as `nth`.
+        of_sources : bool
+            Rows of `sources`, also where `counts` would do.
+        """
+        table = "sources" if of_sources else self._table
+        params: list[Any] = []
+        if self._by == "tool" and self._selection.store.settings.sources:
+            table, params = rows_with_tools(self._selection, hours)
+        join, wanted = ("", []) if first is None else self.key.join(first)
+        conditions = self._selection.conditions(hours)
+        values = [*params, *wanted, *conditions.params]
+        return f"{table} {join} where {conditions}", values
 
     def first(self, hours: Hours | None, n: int) -> pa.Table:
         """Return the first `n` rows: key columns, `packets`, `total`, `key`.
@@ -109,27 +136,49 @@ class Ranking:
         """
         if n < 1:
             raise ConfigError(f"the number of keys must be 1 or more, not {n}")
-        conditions = self._selection.conditions(hours)
-        rows = f"{self.table} where {conditions}"
-        if stored := self.key.derived_from:
-            # Taking the text of each row apart would double the time.
-            rows = (
-                f"(select {stored}, sum(packets) as packets from {rows} group by all)"
-            )
-        found = self._selection.ask(
-            f"with sums as (select {self.key.select}, sum(packets) as packets "
-            f"from {rows} group by all), "
-            f"ranked as (select * from sums where {self.key.is_there}) "
-            f"select {self.key.names}, packets, "
-            "(select sum(packets) from sums) as total from ranked "
-            "where packets >= (select coalesce(min(packets), 0) "
-            "from (select packets from ranked order by packets desc limit ?))",
-            [*conditions.params, n],
-            hours,
-        )
+        rows, params = self.rows(hours)
+        if self._by == "source":
+            found = self._first_sources(rows, params, hours, n)
+        else:
+            found = self._first_keys(rows, params, hours, n)
         found = found.append_column("key", self.key.text(found))
         order = [("packets", "descending"), ("key", "ascending")]
         return found.sort_by(order).slice(0, n)
+
+    def _first_sources(
+        self, rows: str, params: list[Any], hours: Hours | None, n: int
+    ) -> pa.Table:
+        """Rank IPv4 in memory, as far as it fits, and the rest in the database."""
+        ipv4 = heaviest_ipv4(self._selection, rows, params, hours, n)
+        if ipv4 is None:
+            return self._first_keys(rows, params, hours, n)
+        rest = self._first_keys(f"{rows} and ip_version <> 4", params, hours, n)
+        totals = (pc.max(part["total"]).as_py() or 0 for part in (ipv4, rest))
+        found = pa.concat_tables([ipv4, rest.cast(ipv4.schema)])
+        total = pa.array([sum(totals)] * found.num_rows, pa.int64())
+        return found.set_column(found.column_names.index("total"), "total", total)
+
+    def _first_keys(
+        self, rows: str, params: list[Any], hours: Hours | None, n: int
+    ) -> pa.Table:
+        stored = ""
+        if column := self.key.derived_from:
+            # Taking the text of each row apart would double the time.
+            rows = (
+                f"(select {column}, sum(packets) as packets from {rows} group by all)"
+            )
+            stored = f", list({column}) as {STORED}"
+        return self._selection.ask(
+            f"with sums as (select {self.key.select}, sum(packets) as packets{stored} "
+            f"from {rows} group by all), "
+            f"ranked as (select * from sums where {self.key.is_there}) "
+            f"select {self.key.names}, packets{stored and f', {STORED}'}, "
+            "(select sum(packets) from sums) as total from ranked "
+            "where packets >= (select coalesce(min(packets), 0) "
+            "from (select packets from ranked order by packets desc limit ?))",
+            [*params, n],
+            hours,
+        )
 
     def distinct_sources(self, first: pa.Table) -> list[int | None]:
         """Return the exact number of distinct sources of each key of `first`."""
@@ -137,7 +186,7 @@ class Ranking:
             return [None] * first.num_rows
         if self._by == "source" or first.num_rows == 0:
             return [1] * first.num_rows
-        rows, params = self._rows_of(first)
+        rows, params = self._rows_of_sources(first)
         found = distinct_sources(self._selection, "nth", first.num_rows, rows, params)
         return list(found.tolist())
 
@@ -149,7 +198,7 @@ class Ranking:
 
     def _countries(self, first: pa.Table) -> pa.Array:
         """Return the country of each source; asked of a few, as all would take long."""
-        rows, params = self._rows_of(first)
+        rows, params = self._rows_of_sources(first)
         found = self._selection.ask(
             f"select nth, max(country) as country from {rows} group by nth "
             "order by nth",
@@ -157,14 +206,15 @@ class Ranking:
         )
         return found["country"]
 
-    def _rows_of(self, first: pa.Table) -> tuple[str, list[Any]]:
-        """Return the rows of `sources` with one of these keys, as SQL, and values."""
-        join, wanted = self.key.join(first)
-        conditions = self._selection.conditions(self._selection.period_hours)
-        rows = f"sources {join} where {conditions}"
-        return rows, [*wanted, *conditions.params]
+    def _rows_of_sources(self, first: pa.Table) -> tuple[str, list[Any]]:
+        return self.rows(self._selection.period_hours, first, of_sources=True)
 
     def ranks(self, previous: Period) -> dict[str, int]:
-        """Return the rank of each key that was among the first of an earlier period."""
+        """Return the rank of each key that was among the first of an earlier period.
+
+        None are known of a period that begins within a day that was added up.
+        """
+        if self._selection.days.are_cut(previous.hours):
+            return {}
         first = self.first(previous.hours, PREVIOUS_RANKS)
         return {key: rank for rank, key in enumerate(first["key"].to_pylist(), start=1)}

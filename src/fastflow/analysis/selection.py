@@ -23,6 +23,7 @@ from fastflow.zones import HOUR, hour_number, time_zone
 
 if TYPE_CHECKING:
     from fastflow.store import Store
+    from fastflow.store.days import Days
     from fastflow.store.query import Batches
 
 
@@ -72,7 +73,14 @@ class Selection:
         self._filters_sources = Conditions.of(self._where, None).needs_sources
 
     def conditions(self, hours: Hours | None) -> Conditions:
-        """Return the conditions on rows: the filters and sensors, in these hours."""
+        """Return the conditions on rows: the filters and sensors, in these hours.
+
+        Raises
+        ------
+        ConfigError
+            The hours begin or end within a day that was added up.
+        """
+        self.days.check(hours or ())
         conditions = Conditions.of(self._where, hours)
         self.add_sensors(conditions)
         return conditions
@@ -111,9 +119,12 @@ class Selection:
         hours = hours or self.period_hours
         return self.store.sql(sql, list(params), hours=hours)
 
-    def stream(self, sql: str, params: Sequence[Any] = ()) -> Batches:
+    def stream(
+        self, sql: str, params: Sequence[Any] = (), hours: Hours | None = None
+    ) -> Batches:
         """Ask as `ask` does, and yield the rows as they come; see `Store.stream`."""
-        return self.store.stream(sql, list(params), hours=self.period_hours)
+        hours = hours or self.period_hours
+        return self.store.stream(sql, list(params), hours=hours)
 
     @cached_property
     def network(self) -> Network | None:
@@ -170,6 +181,11 @@ class Selection:
             names &= {self._where["sensor"]}
         return sorted(names)
 
+    @cached_property
+    def days(self) -> Days:
+        """Days of the store whose hours were added up, and can not be told apart."""
+        return self.store.days
+
     @property
     def period_hours(self) -> Hours | None:
         """The hours of the period; None: there is none, and all hours are meant."""
@@ -183,7 +199,7 @@ class Selection:
         (row,) = self.ask(
             "select min(hour) as a, max(hour) as b from counts"
         ).to_pylist()
-        return None if row["a"] is None else (row["a"], row["b"] + HOUR)
+        return None if row["a"] is None else self.days.around(row["a"], row["b"] + HOUR)
 
     @cached_property
     def coverage(self) -> Coverage:

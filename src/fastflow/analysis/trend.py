@@ -122,6 +122,7 @@ class _Course:
         if hours is None:
             return self._schema().empty_table()
         buckets = Buckets(self._options.every, self._selection.zone, *hours)
+        self._selection.days.check(buckets.starts)
         first = self._ranking.first(hours, self._options.n)
         keys = first["key"].to_pylist()
         values = self._values(buckets, first)
@@ -153,18 +154,16 @@ class _Course:
         values = np.zeros((len(buckets.starts), first.num_rows), np.int64)
         if first.num_rows == 0:
             return values
-        join, wanted = self._ranking.key.join(first)
+        is_of_sources = self._options.measure == "sources"
         # Of these hours also where the whole store is meant: it may grow meanwhile.
-        conditions = self._selection.conditions(self._selection.hours)
-        params = [*wanted, *conditions.params]
+        hours = self._selection.hours
+        rows, params = self._ranking.rows(hours, first, of_sources=is_of_sources)
         cell = f"(({buckets.sql} - {buckets.first}) * {first.num_rows} + nth)"
-        if self._options.measure == "sources":
-            rows = f"sources {join} where {conditions}"
+        if is_of_sources:
             found = distinct_sources(self._selection, cell, values.size, rows, params)
             return found.reshape(values.shape)
         sums = self._selection.ask(
-            f"select {cell} as cell, sum(packets) as n from {self._ranking.table} "
-            f"{join} where {conditions} group by all",
+            f"select {cell} as cell, sum(packets) as n from {rows} group by all",
             params,
         )
         values.ravel()[sums["cell"].to_numpy()] = sums["n"].to_numpy()
@@ -172,11 +171,11 @@ class _Course:
 
     def _total(self, buckets: Buckets) -> _Numbers:
         """Return all packets of each step that match the filters."""
-        conditions = self._selection.conditions(self._selection.hours)
+        rows, params = self._ranking.rows(self._selection.hours)
         found = self._selection.ask(
             f"select {buckets.sql} as bucket, sum(packets) as n "
-            f"from {self._ranking.table} where {conditions} group by all",
-            conditions.params,
+            f"from {rows} group by all",
+            params,
         )
         total = np.zeros(len(buckets.starts), np.int64)
         total[found["bucket"].to_numpy() - buckets.first] = found["n"].to_numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 import click
@@ -21,13 +21,12 @@ output_option = click.option(
     metavar="FILE",
     help="Write a file instead: .parquet, .arrow, .csv or .ndjson.",
 )
-store_option = click.option(
-    "--store",
-    "store_url",
-    required=True,
-    metavar="URL",
-    help="The store: a directory, or s3://bucket/prefix.",
-)
+_STORE: dict[str, Any] = {
+    "metavar": "URL",
+    "help": "The store: a directory, or s3://bucket/prefix.",
+}
+store_option = click.option("--store", "store_url", required=True, **_STORE)
+any_store_option = click.option("--store", "store_url", **_STORE)
 filter_option = click.option(
     "--filter",
     "expression",
@@ -64,6 +63,12 @@ def one_of(options: Mapping[str, object]) -> None:
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
     json.dump(document, sys.stdout, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_json_text(pieces: Iterable[str]) -> None:
+    """Print one JSON document that comes in pieces on stdout."""
+    sys.stdout.writelines(pieces)
     sys.stdout.write("\n")
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "reduce": "Reduce captures to exact hourly counts in a store.",
     "top": "Rank ports, countries, signatures or sources of a store.",
     "trend": "Show how ports, countries, windows ... went over time, as a figure too.",
+    "explain": "Say which header fields some traffic has in common, and no other.",
     "inputs": "Say what became of captures, or which of them made a number.",
     "sensors": "Say what is known of each sensor, and which hours are missing.",
     "query": "Ask a store in SQL (DuckDB): counts, sources, attacks.",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from fastflow.sources.find import Found
     from fastflow.stages.country import CountryTable
 
 
@@ -32,7 +32,7 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def bytes_bar(
-    title: str, paths: list[str]
+    title: str, captures: Iterable[Found]
 ) -> Iterator[Callable[[int, int], None] | None]:
     """Show bytes, packets/s and time left on stderr if that is a terminal.
 
@@ -51,7 +51,9 @@ def bytes_bar(
         TransferSpeedColumn,
     )
 
-    total = sum(Path(path).stat().st_size for path in paths if Path(path).is_file())
+    from fastflow.sources.find import file_size
+
+    total = sum(file_size(capture.path) for capture in captures)
     columns = (
         BarColumn(),
         DownloadColumn(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fastflow.cli.common import echo_error, store_option
+from fastflow.cli.common import any_store_option, echo_error, store_option
 
 if TYPE_CHECKING:
     from fastflow.analysis.selection import Selection
@@ -65,7 +65,6 @@ per_address_option = click.option(
     help="Packets per sensor address and day on the air; needs sensors.toml.",
 )
 _SELECTION = (
-    store_option,
     click.option(
         "--period",
         metavar="P",
@@ -95,6 +94,15 @@ _SELECTION = (
 
 def selection_options(command: _Function) -> _Function:
     """Give a command the options that `selection` takes."""
+    return store_option(_options(command))
+
+
+def selection_options_of_either(command: _Function) -> _Function:
+    """Give the same to a command that can do without a store."""
+    return any_store_option(_options(command))
+
+
+def _options(command: _Function) -> _Function:
     for option in reversed(_SELECTION):
         command = option(command)
     return command

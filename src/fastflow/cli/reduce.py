@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +15,7 @@ from fastflow.cli.common import (
     echo_error,
     filter_option,
     json_option,
-    print_json,
+    print_json_text,
     print_table,
     store_option,
     tools_option,
@@ -22,7 +24,7 @@ from fastflow.cli.geo import geo_option
 
 if TYPE_CHECKING:
     from fastflow.phases import Phases
-    from fastflow.pipeline import ReduceReport
+    from fastflow.reduce_report import ReduceReport
     from fastflow.schema import InputRecord
 
 #: A run over more captures lists only those of which something is to be said.
@@ -111,7 +113,7 @@ def command(
     table = load_with_progress(geo)
     phases = Phases() if profile else NO_PHASES
     begin = time.perf_counter()
-    with bytes_bar("reduce", [capture.path for capture in found]) as progress:
+    with bytes_bar("reduce", found) as progress:
         report = reduce(
             found,
             store_url,
@@ -133,7 +135,7 @@ def command(
     if profile:
         _print_profile(phases, seconds, report)
     if as_json:
-        print_json(report.to_json())
+        print_json_text(report.json_text())
     else:
         _print_report(report)
     ctx.exit(report.exit_code)
@@ -153,9 +155,8 @@ def _print_profile(phases: Phases, seconds: float, report: ReduceReport) -> None
         ]
         for name, text in PHASES.items()
     ]
-    n_packets = sum(record.records for record in report.inputs)
-    n_bytes = sum(record.size or 0 for record in report.inputs)
-    rates = f"{n_packets / seconds / 1e6:.2f} M packets/s"
+    n_bytes = sum(record.size or 0 for record in report.read)
+    rates = f"{report.records / seconds / 1e6:.2f} M packets/s"
     rates += f", {n_bytes / seconds / 1e6:.0f} MB/s"
     rows.append(["all threads", round(whole, 2), _share(whole, whole), ""])
     rows.append(["elapsed", round(seconds, 2), "", rates])
@@ -167,14 +168,12 @@ def _share(part: float, whole: float) -> str:
 
 
 def _print_report(report: ReduceReport) -> None:
-    listed = report.inputs
-    if len(listed) > _LISTED_CAPTURES:
-        listed = [record for record in listed if record.status != "complete"]
-        listed = listed[:_LISTED_CAPTURES]
+    listed: Iterable[InputRecord] = report
+    if len(report) > _LISTED_CAPTURES:
+        others = (record for record in report if record.status != "complete")
+        listed = islice(others, _LISTED_CAPTURES)
     rows = [_row(record) for record in listed]
-    summary = report.to_json()
-    n_captures = f"{len(report.inputs):,} in all"
-    rows.append([n_captures, "", summary["records"], summary["counted"], ""])
+    rows.append([f"{len(report):,} in all", "", report.records, report.counted, ""])
     print_table(["capture", "status", "records", "counted", "uncounted"], rows)
 
 

@@ -105,16 +105,15 @@ def command(
     schema = packet_schema(names)
     compiled = None if expression is None else compile_filter(expression)
     known = load_tools(tools)
-    found = find_captures(captures)
+    found = [*find_captures(captures)]
     table = _country_table(names, geo)
-    paths = [capture.path for capture in found]
     with (
         open_writer(output, format_of(output, file_format), schema) as writer,
-        bytes_bar("scan", paths) as progress,
+        bytes_bar("scan", found) as progress,
     ):
         scans = [
             scan(
-                path,
+                capture.path,
                 names,
                 filter=compiled,
                 decap=decap or (),
@@ -124,7 +123,7 @@ def command(
                 strict=False,
                 progress=progress,
             )
-            for path in paths
+            for capture in found
         ]
         inputs = [_write(*pair, writer) for pair in zip(found, scans, strict=True)]
     if as_json:

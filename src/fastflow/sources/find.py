@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from fastflow.errors import ConfigError
@@ -30,8 +33,35 @@ class Found:
     is_named: bool
 
 
-def find_captures(names: Iterable[str | os.PathLike[str] | Found]) -> list[Found]:
-    """Return every capture that the names stand for, each once, in a fixed order.
+class Captures(Iterable[Found]):
+    """The captures that names stand for, each once, in a fixed order.
+
+    Directories are searched whenever they are gone through: a million paths need not
+    be held.
+
+    Attributes
+    ----------
+    named : set of str
+        Paths that were named by themselves.
+    """
+
+    def __init__(self, groups: list[Iterable[str]], named: Set[str]) -> None:
+        self._groups = groups
+        self.named = named
+
+    def __iter__(self) -> Iterator[Found]:
+        """Yield one capture after the other."""
+        return (Found(path, path in self.named) for path in self.paths())
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of each."""
+        if len(self._groups) == 1:
+            return iter(self._groups[0])
+        return iter(dict.fromkeys(chain.from_iterable(self._groups)))
+
+
+def find_captures(names: Iterable[str | os.PathLike[str] | Found]) -> Captures:
+    """Return every capture that the names stand for.
 
     Parameters
     ----------
@@ -44,46 +74,86 @@ def find_captures(names: Iterable[str | os.PathLike[str] | Found]) -> list[Found
     ConfigError
         A name stands for nothing; the message says which.
     """
-    found: dict[str, Found] = {}
+    if isinstance(names, Captures):
+        return names
+    groups: list[Iterable[str]] = []
+    named: set[str] = set()
+    found: Iterable[str]
     for name in names:
-        for capture in [name] if isinstance(name, Found) else _expand(os.fspath(name)):
-            known = found.get(capture.path)
-            if known is None or (capture.is_named and not known.is_named):
-                found[capture.path] = capture
-    return list(found.values())
+        if isinstance(name, Found):
+            found, is_named = [name.path], name.is_named
+        else:
+            found, is_named = _expand(os.fspath(name))
+        groups.append(found)
+        if is_named:
+            named.update(found)
+    return Captures(groups, named)
 
 
-def _expand(name: str) -> Iterator[Found]:
+def _expand(name: str) -> tuple[Iterable[str], bool]:
+    """Return the captures that a name stands for, and whether it is that of one."""
     if name == STDIN:
-        yield Found(name, is_named=True)
-    elif "://" in name:
+        return [name], True
+    if "://" in name:
         raise ConfigError(f"{name}: captures are read from local files; copy it first")
-    elif Path(name).is_dir():
-        yield from (Found(path, is_named=False) for path in _files_below(Path(name)))
-    elif os.path.lexists(name):
-        yield Found(name, is_named=True)
-    elif glob.has_magic(name):
-        yield from _glob(name)
-    else:
-        raise ConfigError(f"{name}: no such file or directory; check the name")
+    if Path(name).is_dir():
+        return _Tree(Path(name)), False
+    if os.path.lexists(name):
+        return [name], True
+    if glob.has_magic(name):
+        return _glob(name), False
+    raise ConfigError(f"{name}: no such file or directory; check the name")
 
 
-def _glob(pattern: str) -> Iterator[Found]:
+def _glob(pattern: str) -> list[str]:
     # Path.glob takes no absolute pattern.
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     if not matches:
         raise ConfigError(f"{pattern}: no file matches; quote a glob, or check it")
-    for match in matches:
-        if Path(match).is_dir():
-            continue
-        yield Found(match, is_named=False)
+    return [match for match in matches if not os.path.isdir(match)]  # noqa: PTH112
 
 
-def _files_below(directory: Path) -> Iterator[str]:
-    for parent, directories, files in os.walk(directory):
-        directories[:] = sorted(d for d in directories if not d.startswith("."))
-        # A path is made once for a directory, not for each of a million files.
-        beginning = str(Path(parent) / "x")[:-1]
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield beginning + name
+class _Tree(Iterable[str]):
+    """The files below a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __iter__(self) -> Iterator[str]:
+        for parent, directories, files in os.walk(self._directory):
+            directories[:] = sorted(d for d in directories if not d.startswith("."))
+            # A path is made once for a directory, not for each of a million files.
+            beginning = str(Path(parent) / "x")[:-1]
+            for name in sorted(files):
+                if not name.startswith("."):
+                    yield beginning + name
+
+
+def size_and_time(path: str) -> tuple[int | None, int | None]:
+    """Return a regular file's size (bytes) and modification time (ns).
+
+    Raises
+    ------
+    OSError
+        It cannot be looked at.
+    """
+    if path == STDIN:
+        return None, None
+    found = os.stat(path)  # noqa: PTH116 - asked of a million files
+    if not stat.S_ISREG(found.st_mode):
+        return None, None
+    return found.st_size, found.st_mtime_ns
+
+
+def file_size(path: str) -> int:
+    """Return a regular file's size (bytes); 0: anything else, or it is not there."""
+    with suppress(OSError):
+        return size_and_time(path)[0] or 0
+    return 0
+
+
+def printable(path: str) -> str:
+    r"""Return a path as text that can be stored; bytes that are no UTF-8 as `\xff`."""
+    if path.isascii():
+        return path
+    return os.fsencode(path).decode(errors="backslashreplace")

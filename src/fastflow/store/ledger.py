@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fastflow.identity import id_of_beginning, size_of
-from fastflow.schema import INPUTS, Reduced
+from fastflow.schema import Reduced
 from fastflow.store.parquet import conformed, reading
+from fastflow.store.recorded import READ, FileKey, Recorded
 from fastflow.store.table import Table
 
-_COLUMNS = [
-    "input",
-    "supersedes",
-    "part_of",
-    "head",
-    "status",
-    "path",
-    "size",
-    "mtime_ns",
-]
-_TIMES = ["first_packet", "last_packet"]
-_NO_ROWS = INPUTS.empty_table().select([*_COLUMNS, *_TIMES])
 _RECORDED = ("complete", "truncated", "damaged", "rejected")
 
-#: Path, size (bytes) and modification time (ns) of a file when it was read.
-FileKey = tuple[str, int | None, int | None]
+
+#: So many rows are read at a time.
+_AT_ONCE = 1 << 14
 
 
 @dataclass
@@ -67,78 +56,43 @@ class Plan:
 
 
 class Ledger:
-    """The rows of `inputs` of one version of the table.
-
-    An input that was refused does not stand in the way of the same bytes later: a
-    newer fastflow may read them.
-    """
+    """The inputs of one version of the table, and what new ones are beside them."""
 
     def __init__(self) -> None:
         self._version = -1
-        self._read: dict[str, pa.Table] = {}
+        self._files: set[str] = set()
+        self._recorded = Recorded()
         self._compared: dict[tuple[str, str], bool | None] = {}
-        self._clear()
-
-    def _clear(self) -> None:
-        self._status: dict[str, str] = {}
-        self._file_of: dict[str, FileKey] = {}
-        self._by_file: dict[FileKey, str] = {}
-        self._by_path: dict[str, str] = {}
-        self._by_head: dict[str, list[str]] = {}
-        self._superseded: set[str] = set()
 
     def refresh(self, table: Table) -> None:
-        """Read the files of `inputs` that the table gained; forget those it lost."""
+        """Read the files of `inputs` that the table gained.
+
+        All of them once more where it lost some, whose rows are in others now.
+        """
         if table.version == self._version:
             return
         active = table.files("inputs")
-        lost = [self._read.pop(path) for path in self._read.keys() - active]
-        new = [path for path in active if path not in self._read]
-        gained = [_read(local) for local in table.place.fetch(new)]
-        self._read.update(zip(new, gained, strict=True))
-        if lost and (rest := _without(gained, lost)) is not None:
-            gained = rest
-        elif lost:
-            self._clear()
-            gained = [*self._read.values()]
-        for rows in gained:
-            self._index(rows)
+        is_grown = self._files.issubset(active)
+        known, recorded = (
+            (self._files, self._recorded) if is_grown else (set(), Recorded())
+        )
+        new = [path for path in active if path not in known]
+        recorded.add(_read(table.place.fetch(new)))
+        self._files, self._recorded = {*active}, recorded
         self._version = table.version
 
-    def _index(self, rows: pa.Table) -> None:
-        columns = (rows[name].to_pylist() for name in _COLUMNS)
-        for row in zip(*columns, strict=True):
-            input_id, supersedes, part_of, head, status, *file = row
-            if self._status.get(input_id, "rejected") != "rejected":
-                continue  # a refusal never hides that the bytes were taken in
-            self._status[input_id] = status
-            key = self._file_of[input_id] = tuple(file)
-            self._by_file[key] = input_id
-            if status == "rejected":
-                continue
-            self._by_path[key[0]] = input_id
-            if head is not None:
-                self._by_head.setdefault(head, []).append(input_id)
-            if part_of is not None:
-                self._superseded.add(input_id)
-            if supersedes is not None:
-                self._superseded.update(supersedes.split())
+    def recorded(self) -> Recorded:
+        """Return what is recorded; who keeps it is told of no input that moves."""
+        return self._recorded
 
     def status(self, input_id: str) -> str | None:
         """Return what became of an input; None: it was never recorded."""
-        return self._status.get(input_id)
+        status: str | None = self._recorded.value(input_id, "status")
+        return status
 
     def is_committed(self, input_id: str) -> bool:
         """Return whether an input's counts are in the store, or in those of another."""
-        is_taken_in = self.status(input_id) not in {None, "rejected"}
-        return is_taken_in or input_id in self._superseded
-
-    def find_file(
-        self, path: str, size: int | None, mtime_ns: int | None
-    ) -> str | None:
-        """Return the id of the committed input that a file held when it was read."""
-        found = self._by_file.get((path, size, mtime_ns))
-        return found if found is not None and self.is_committed(found) else None
+        return self._recorded.is_committed(input_id)
 
     def sizes(self, head: str) -> list[int]:
         """Return the sizes of live inputs that begin with the same first packet.
@@ -147,27 +101,25 @@ class Ledger:
         """
         return [size_of(input_id) for input_id in self._alike(head)]
 
-    def hours(self, input_ids: Iterable[str]) -> tuple[datetime, datetime] | None:
+    def hours(self, input_ids: Collection[str]) -> tuple[datetime, datetime] | None:
         """Return when the rows of inputs are, by whole days; None: it is not known."""
-        wanted = pa.array(input_ids, pa.string())
-        known = pa.concat_tables([_NO_ROWS, *self._read.values()])
-        known = known.filter(pc.is_in(known["input"], wanted))
-        first, last = (known[name] for name in _TIMES)
-        if not known.num_rows or first.null_count or last.null_count:
+        first, last = (
+            [self._recorded.value(one, name) for one in input_ids]
+            for name in ("first_packet", "last_packet")
+        )
+        if not first or None in first or None in last:
             return None
         # A row of a day is of its midnight.
-        day = pc.floor_temporal(pc.min(first), unit="day").as_py()
-        return day, pc.max(last).as_py() + timedelta(microseconds=1)
+        day = min(first).replace(hour=0, minute=0, second=0, microsecond=0)
+        return day, max(last) + timedelta(microseconds=1)
 
     def alike(self) -> dict[str, str]:
         """Return the live inputs that begin with the packet of another, and paths."""
-        groups = [self._alike(head) for head in self._by_head]
-        found = [one for group in groups if len(group) > 1 for one in group]
-        return {one: self._file_of[one][0] for one in found}
+        recorded = self._recorded
+        return {one: recorded.file_of(one)[0] for one in recorded.all_alike()}
 
     def _alike(self, head: str | None) -> list[str]:
-        alike = self._by_head.get(head or "", ())
-        return [one for one in alike if one not in self._superseded]
+        return [] if head is None else self._recorded.alike(head)
 
     def plan(self, batch: Iterable[Reduced]) -> Plan:
         """Return what is to be stored of a batch, and what that supersedes."""
@@ -198,7 +150,7 @@ class Ledger:
         for other in self._alike(reduced.beginnings.head):
             if size_of(other) <= size_of(own):
                 continue
-            verdict = self._begins_with(other, self._file_of[other], own)
+            verdict = self._begins_with(other, self._recorded.file_of(other), own)
             if verdict:
                 return other
             if verdict is None:
@@ -245,41 +197,25 @@ class Ledger:
     def _strange(self, reduced: Reduced, plan: Plan) -> Iterator[str]:
         """Yield what an operator must know of a new input."""
         record = reduced.record
-        other = self._by_path.get(record.path)
-        olds = plan.superseded.get(record.input, [])
         if record.size is None or record.status == "rejected":
             return  # a pipe has other content every time
-        if other is not None and other not in {*olds, *self._superseded}:
+        other = self._recorded.last_at(record.path)
+        olds = plan.superseded.get(record.input, [])
+        if not (other is None or other in olds or self._recorded.is_superseded(other)):
             yield (
                 f"{record.path}: other content than when it was taken in as input "
                 f"{other}; both are counted"
             )
 
 
-def _read(path: Path) -> pa.Table:
-    with reading(path) as file:
-        return conformed(file.read(), INPUTS).select(_NO_ROWS.column_names)
-
-
-def _without(gained: list[pa.Table], lost: list[pa.Table]) -> list[pa.Table] | None:
-    """Return the rows that are new, where others only moved to another file.
-
-    None if some are in no file any more.
-    """
-    moved = pa.concat_arrays([_keys(rows) for rows in lost])
-    keys = [_keys(rows) for rows in gained]
-    if not pc.all(pc.is_in(moved, pa.chunked_array(keys, pa.string()))).as_py():
-        return None
-    return [
-        rows.filter(pc.invert(pc.is_in(key, moved)))
-        for rows, key in zip(gained, keys, strict=True)
-    ]
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    """Return what no two rows have in common: a capture may be refused at first."""
-    columns = (rows[name].combine_chunks() for name in ("input", "status"))
-    return pc.binary_join_element_wise(*columns, " ")
+def _read(paths: Iterable[Path]) -> Iterator[pa.Table]:
+    for path in paths:
+        with reading(path) as file:
+            # In one thread: each keeps memory, in all more than the rows take.
+            for batch in file.iter_batches(
+                _AT_ONCE, columns=READ.names, use_threads=False
+            ):
+                yield conformed(pa.Table.from_batches([batch]), READ)
 
 
 def _is_unchanged(file: FileKey) -> bool:

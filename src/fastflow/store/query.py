@@ -102,6 +102,15 @@ class Query:
         ]
         return f"map {{{', '.join(columns)}}}"
 
+    def load(self, name: str, reader: pa.RecordBatchReader) -> None:
+        """Make a table of rows that come once; they may go to disk.
+
+        What goes wrong with their source is raised as it is.
+        """
+        self._connection.register("loaded", reader)
+        self._connection.execute(f"create temp table {name} as select * from loaded")
+        self._connection.unregister("loaded")
+
     def execute(self, statement: str, params: Params | None = None) -> None:
         """Run a statement of ours that returns no rows: one that makes a table."""
         with _store_errors():

@@ -19,9 +19,11 @@ import pyarrow as pa
 
 from fastflow.errors import ConfigError
 from fastflow.schema import COUNTS
+from fastflow.store.days import Days
 from fastflow.store.export import write_rows
 from fastflow.store.query import Query
 from fastflow.units import Period
+from fastflow.zones import HOUR
 
 Every = Literal["hour", "day"]
 
@@ -132,15 +134,18 @@ def export_shared(
     file_format: str | None,
     sharing: Sharing,
     has_sources: bool,
+    days: Days,
 ) -> SharedReport:
     """Write what a partner may see, in the order of its columns.
 
     Raises
     ------
     ConfigError
-        There is no such format, or the file cannot be made.
+        There is no such format, or the file cannot be made, or of `days` hours are
+        wanted.
     """
     folding = _Folding(query, period, sharing)
+    days.check(folding.cuts())
     for folded in accumulate(FOLDS):
         folding.publish(folded)
     batches = query.stream(_rows_sql(folding.distinct_sources(has_sources)))
@@ -169,6 +174,12 @@ class _Folding:
         self._add("hour < ?", sharing.end())
         self._make_tables()
         self._sensors = self._number("count(distinct sensor) from rest")
+
+    def cuts(self) -> list[datetime]:
+        """Return when its first hour ends, if it tells hours, and when it ends."""
+        first = self._query.run("select min(hour) from rest").column(0)[0].as_py()
+        is_by_hour = self._sharing.every == "hour" and first is not None
+        return [*([first + HOUR] if is_by_hour else []), self._sharing.end()]
 
     def _make_tables(self) -> None:
         cell = ", ".join(CELL)

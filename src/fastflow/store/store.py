@@ -17,6 +17,7 @@ from fastflow.errors import ConfigError
 from fastflow.phases import NO_PHASES, Phases
 from fastflow.schema import Reduced
 from fastflow.store.compact import Compaction, compact, n_small_files
+from fastflow.store.days import Days
 from fastflow.store.draft import Draft
 from fastflow.store.expire import Expiry, expire
 from fastflow.store.export import export_canonical, export_table
@@ -25,6 +26,7 @@ from fastflow.store.local import Local
 from fastflow.store.place import Place
 from fastflow.store.publish import write_batch
 from fastflow.store.query import Batches, Params, Query
+from fastflow.store.recorded import Recorded
 from fastflow.store.repair import Repair, repair
 from fastflow.store.rewrite import take_out
 from fastflow.store.settings import Settings
@@ -97,6 +99,12 @@ class Store:
         """What the store was made with."""
         return self._table.settings
 
+    @property
+    def days(self) -> Days:
+        """Before which day rows may be of whole days, in the newest version."""
+        self._table.refresh()
+        return Days(self.url, self._table.before("daily"))
+
     def is_committed(self, input_id: str) -> bool:
         """Return whether the counts of an input are in the store."""
         self._refresh()
@@ -107,13 +115,10 @@ class Store:
         self._refresh()
         return self._ledger.status(input_id)
 
-    def recorded_files(self) -> Callable[[str, int | None, int | None], str | None]:
-        """Return what tells the id of the input that a file was taken in as, unread.
-
-        By path, size (bytes) and modification time (ns); None: it has to be read.
-        """
+    def recorded_files(self) -> Recorded:
+        """Return what tells of files which inputs they were taken in as, unread."""
         self._refresh()
-        return self._ledger.find_file
+        return self._ledger.recorded()
 
     def sizes(self, head: str) -> list[int]:
         """Return the sizes of committed inputs that begin with the same first packet.
@@ -523,7 +528,8 @@ class Store:
         Raises
         ------
         ConfigError
-            There is no such period or format, or the file cannot be made.
+            There is no such period or format, or the file cannot be made, or of days
+            that were added up hours are wanted.
         StoreError
             The store cannot be read.
         """
@@ -536,6 +542,7 @@ class Store:
                 file_format,
                 sharing or Sharing(),
                 self.settings.sources,
+                self.days,
             )
 
     @contextmanager

@@ -19,7 +19,7 @@ from fastflow.errors import StoreError
 from fastflow.schema import INPUTS, ROW_TABLES
 from fastflow.store.entry import Action
 from fastflow.store.place import NO_HOOKS, Place, is_ours
-from fastflow.store.settings import NEEDED_VERSIONS, Settings
+from fastflow.store.settings import NEEDED_VERSIONS, SCHEMA_VERSION, Settings
 
 #: The tables of a store, by the value of the partition column.
 KINDS = {**ROW_TABLES, "inputs": INPUTS}
@@ -305,9 +305,12 @@ class Table:
 
         Also of those that it has: the entry that raised the version may be lost.
         """
+        version = self.settings.schema_version
+        if version == SCHEMA_VERSION:
+            return version
         has = {*gained, *self._active()[f"partition.{PARTITION}"].unique().to_pylist()}
-        needed = [version for name, version in NEEDED_VERSIONS.items() if name in has]
-        return max([self.settings.schema_version, *needed])
+        needed = [needed for name, needed in NEEDED_VERSIONS.items() if name in has]
+        return max([version, *needed])
 
     def _metadata_action(
         self,

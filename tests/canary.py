@@ -163,6 +163,11 @@ def _packets4() -> list[bytes]:
     swapped = int.from_bytes(SENSOR4.packed, "little")
     to = {"src": SOURCE4, "dst": SENSOR4.packed}
     back = b.ipv4(b.tcp(_words(), seq=number), src=SENSOR4.packed, dst=SOURCE4)
+    # The sensor itself as the victim; what it would have sent to itself.
+    own = [
+        b.ipv4(b.udp(dst_port=high), proto=b.UDP, src=src, dst=SENSOR4.packed)
+        for src in (SOURCE4, SENSOR4.packed)
+    ]
     probes = [
         # Mirai's mark, and that of one with the other byte order.
         b.tcp(dst_port=23, seq=number),
@@ -174,6 +179,11 @@ def _packets4() -> list[bytes]:
         # Half of the packets of a cell bear the mark: the others share their own.
         b.tcp(dst_port=22, seq=number),
         b.tcp(dst_port=22, seq=7),
+        # What a victim answers bears marks as well: all of it, half of it.
+        b.tcp(src_port=80, seq=number, ack=number + 1, flags=b.SYN | b.ACK),
+        b.tcp(src_port=81, seq=swapped, ack=swapped, flags=b.SYN | b.ACK),
+        b.tcp(src_port=high, dst_port=low, seq=number, flags=b.RST),
+        b.tcp(src_port=80, seq=7, ack=number, flags=b.SYN | b.ACK),
     ]
     packets = [b.ipv4(summed(p, to, b.TCP), **to, ident=low) for p in probes]
     packets += [
@@ -182,6 +192,8 @@ def _packets4() -> list[bytes]:
         b.ipv4(b.icmp(_words()), proto=b.ICMP, **to),
         b.ipv4(b.icmp(back, type=3, code=3), proto=b.ICMP, **to),
         b.ipv4(b.icmp(back, type=11), proto=b.ICMP, **to),
+        *[b.ipv4(b.icmp(quote, type=3), proto=b.ICMP, **to) for quote in own],
+        b.ipv4(b.icmp(own[0][:20], type=5), proto=b.ICMP, **to),
         b.ipv4(_words(), proto=99, **to, frag_offset=8),
         # Loose source route and record route.
         b.ipv4(probes[0], **to, options=b"\x83\x07\x04" + SENSOR4.packed),
@@ -198,12 +210,16 @@ def _packets6() -> list[bytes]:
     to = {"src": SOURCE6, "dst": SENSOR6.packed}
     low = int.from_bytes(SENSOR6.packed[12:], "big")
     back = b.ipv6(b.udp(_words()), proto=b.UDP, src=SENSOR6.packed, dst=SOURCE6)
+    own = b.ipv6(b.udp(), proto=b.UDP, src=SOURCE6, dst=SENSOR6.packed)
     segments = b"\x04\x00\x02\x00" + bytes(4) + SENSOR6.packed * 2
     return [
         b.ipv6(summed(b.tcp(dst_port=23, seq=1, ack=low), to, b.TCP), **to),
         b.ipv6(b.udp(_words()), proto=b.UDP, **to, flow=low & 0xFFFFF),
         b.ipv6(b.icmp(_words(), type=128), proto=b.ICMPV6, **to),
         b.ipv6(b.icmp(back, type=1, code=4), proto=b.ICMPV6, **to),
+        b.ipv6(b.icmp(own, type=1, code=4), proto=b.ICMPV6, **to),
+        b.ipv6(b.icmp(own[:40], type=3), proto=b.ICMPV6, **to),
+        b.ipv6(b.tcp(src_port=80, seq=1, ack=low, flags=b.SYN | b.ACK), **to),
         # A neighbour is asked for the sensor's address.
         b.ipv6(b.icmp(SENSOR6.packed, type=135), proto=b.ICMPV6, **to),
         b.ipv6(b.udp(), proto=b.UDP, **to, extensions=(b.Ext(b.ROUTING, segments),)),

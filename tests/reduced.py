@@ -189,18 +189,32 @@ def _merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _backscatter(rows: list[dict[str, Any]]) -> pa.Table:
-    """Return a row of `backscatter` for some sources, whatever traffic theirs is."""
-    echoes = [
-        row
-        | {
-            "bins": [int(row["hour"].timestamp()) // 10],
-            "bin_packets": [row["packets"]],
-            "ports": [80],
+    """Return rows of `backscatter` for some sources, whatever traffic theirs is.
+
+    Each packet of a victim's hour is in the next bin, the last ones in the last.
+    """
+    hours: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["src"][-1] % 3 == 0:
+            hours[row["hour"], row["ip_version"], row["src"]].append(row)
+    echoes = []
+    for (hour, _, _), cells in sorted(hours.items()):
+        n_packets = sum(cell["packets"] for cell in cells)
+        first = int(hour.timestamp()) // 10
+        bins = range(first, first + min(n_packets, 360))
+        ports = sorted({cell["dst_port"] for cell in cells} - {None})[:16]
+        echo = {
+            "packets": n_packets,
+            "bins": [*bins],
+            "bin_packets": [1] * (len(bins) - 1) + [n_packets - len(bins) + 1],
+            "ports": ports,
             "tcp_window": None,
         }
-        for row in rows
-        if row["src"][-1] % 3 == 0
-    ]
+        shared = {
+            name: cells[0][name] if len({cell[name] for cell in cells}) == 1 else None
+            for name in ("src_port", "tcp_seq", "ip_ttl")
+        }
+        echoes.append(cells[0] | echo | shared)
     return pa.Table.from_pylist(echoes, BACKSCATTER)
 
 

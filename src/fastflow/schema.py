@@ -184,6 +184,7 @@ INPUTS = pa.schema(
         pa.field("country_date", pa.string()),
         pa.field("rules", pa.string()),
         pa.field("version", pa.string(), nullable=False),
+        pa.field("backscatter", pa.int64()),
     ]
 )
 
@@ -227,6 +228,8 @@ class InputRecord:
         Earliest and latest plausible packet time, microseconds since 1970 UTC.
     uncounted, flags : dict[str, int]
         Records not counted, by reason; oddities of the input, by name.
+    backscatter : int or None
+        Packets that are in the table `backscatter`; set when they are stored.
     """
 
     input: str
@@ -251,6 +254,7 @@ class InputRecord:
     country_table: str | None = None
     country_date: str | None = None
     rules: str | None = None
+    backscatter: int | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return the record as a row of `INPUTS`."""

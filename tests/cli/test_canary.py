@@ -14,9 +14,11 @@ import builders as b
 import canary
 import fastflow as ff
 from command import Ran, fastflow
+from fastflow.addresses import to_text
 from fastflow.cli.main import cli
 from fastflow.split import PART_BYTES
 from fastflow.store import Store
+from fastflow.store.table import KINDS
 
 ADDRESSES = canary.address_needles()
 
@@ -116,6 +118,8 @@ def test_the_store_knows_no_address(reduced: tuple[Path, Ran]) -> None:
     store, _ = reduced
     total = Store(store).sql("select sum(packets) n, count(*) c from counts")
     assert total["n"][0].as_py() > 100
+    kept = Store(store).sql("select sum(packets) n, count(*) c from backscatter")
+    assert (kept["c"][0].as_py() > 0) == Store(store).settings.sources
     assert canary.found_in(ADDRESSES, canary.pieces_of(store)) == set()
 
 
@@ -129,7 +133,7 @@ def test_what_is_said_of_damage_names_no_address(reduced: tuple[Path, Ran]) -> N
 def test_answers_name_no_address(reduced: tuple[Path, Ran]) -> None:
     store, _ = reduced
     questions = [
-        *[("query", f"select * from {t}") for t in ("counts", "sources", "inputs")],
+        *[("query", f"select * from {table}") for table in (*KINDS, "attacks")],
         *[("top", "--by", by) for by in ("port", "signature", "sensor")],
     ]
     for question in questions:
@@ -146,7 +150,7 @@ def test_info_names_no_address(paths: list[Path]) -> None:
 
 def test_exports_name_no_address(reduced: tuple[Path, Ran], tmp_path: Path) -> None:
     store = Store(reduced[0])
-    for table in ("counts", "sources", "inputs"):
+    for table in KINDS:
         for ending in ("parquet", "csv", "arrow"):
             store.export(tmp_path / f"{table}.{ending}", table)
     store.export_canonical(tmp_path / "all.csv")
@@ -166,6 +170,10 @@ def test_what_is_shared_names_nothing(
     ids = Store(store).sql("select id, path from inputs").to_pylist()
     more = [text for row in ids for text in (row["id"], row["path"], row["id"][:64])]
     needles = ADDRESSES | canary.name_needles(*more, *map(str, Path(store).parts[1:]))
+    victims = Store(store).sql("select distinct src, ip_version from backscatter")
+    for packed, version in zip(*victims.to_pydict().values(), strict=True):
+        text = to_text(packed, version)
+        needles |= {f"victim {text}": packed, f"text of {text}": text.encode()}
     assert canary.found_in(needles, canary.pieces_of(out)) == set()
     assert canary.found_in(needles, said(ran)) == set()
     if least == 1:

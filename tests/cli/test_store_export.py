@@ -51,7 +51,7 @@ def test_the_canonical_form_to_stdout_and_to_a_file(
     ran = fastflow(*args, "-")
     assert ran.code == 0
     assert ran.out.startswith(b"table,hour,sensor,")
-    assert fastflow(*args, tmp_path / "all.txt", "--json").json == {"rows": 9}
+    assert fastflow(*args, tmp_path / "all.txt", "--json").json == {"rows": 10}
     assert (tmp_path / "all.txt").read_bytes() == ran.out
 
 

@@ -23,7 +23,9 @@ from deltalake.exceptions import DeltaError
 from fastflow.errors import FastflowError
 from fastflow.store import Store
 
-KINDS = ("counts", "sources", "inputs")
+KINDS = ("counts", "sources", "backscatter", "inputs")
+#: What the packets of an input's rows add up to: a column of `inputs`.
+_ADD_UP_TO = {"counts": "counted", "sources": "counted", "backscatter": "backscatter"}
 #: Where a capture lay and when is no part of what was counted.
 _NOT_CANONICAL = {"path", "size", "mtime_ns", "supersedes"}
 _ENTRY = re.compile(r"\d{20}\.json")
@@ -44,6 +46,7 @@ class View:
     root: Path
     counts: pa.Table
     sources: pa.Table
+    backscatter: pa.Table
     inputs: pa.Table
     files: dict[str, int]
 
@@ -68,12 +71,10 @@ class View:
             if n > 1:
                 found.append(f"input {input_id} is recorded {n} times")
         gone = self._superseded()
-        expected = {r["input"]: r["counted"] for r in rows if r["input"] not in gone}
-        tables = {"counts": self.counts}
-        if self.sources.num_rows:
-            tables["sources"] = self.sources
-        for kind, table in tables.items():
-            packets = _packets(table)
+        live = [row for row in rows if row["input"] not in gone]
+        for kind, column in _ADD_UP_TO.items():
+            packets = _packets(getattr(self, kind))
+            expected = {row["input"]: row[column] for row in live}
             found += [
                 f"{kind} has rows of {input_id}, which inputs has not"
                 for input_id in packets.keys() - expected.keys()
@@ -82,8 +83,13 @@ class View:
                 if packets.get(input_id, 0) != counted:
                     found.append(
                         f"{kind} of {input_id} add up to {packets.get(input_id, 0)}, "
-                        f"counted are {counted}"
+                        f"{column} are {counted}"
                     )
+        found += [
+            f"bins of {row['input']} do not add up"
+            for row in self.backscatter.to_pylist()
+            if sum(row["bin_packets"]) != row["packets"]
+        ]
         for row in rows:
             refused = sum(n for _, n in row["uncounted"] or ())
             if row["records"] != row["counted"] + refused:

@@ -24,8 +24,12 @@ def packet(number: int) -> bytes:
         return b.ethernet(b.ipv4(b.icmp(), proto=b.ICMP, src=src))
     if number % 5 == 2:
         return b.ethernet(b.ipv4(b.udp(dst_port=53 + number % 3), proto=b.UDP, src=src))
-    segment = b.tcp(dst_port=(23, 445, 3389)[number % 3], seq=number, options=b.mss())
-    return b.ethernet(b.ipv4(segment, src=src, ttl=60 + number % 4))
+    port, ttl = (23, 445, 3389)[number % 3], 60 + number % 4
+    if number % 5 == 3:  # a victim answers
+        segment = b.tcp(src_port=port, seq=number, flags=b.SYN | b.ACK)
+    else:
+        segment = b.tcp(dst_port=port, seq=number, options=b.mss())
+    return b.ethernet(b.ipv4(segment, src=src, ttl=ttl))
 
 
 def make_capture(first: int, n_packets: int, step_s: int = 61) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fastflow.schema import ROW_TABLES
 from faults import check
 from faults.cases import sandbox
 from faults.runner import Server, Servers
@@ -35,7 +36,7 @@ def lose(path: Path) -> None:
 
 
 def damage_files(root: Path) -> None:
-    for kind in ("counts", "sources"):
+    for kind in ROW_TABLES:
         flip(min((root / f"table={kind}").iterdir()))
 
 

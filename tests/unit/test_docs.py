@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from fastflow import _core
 from fastflow.cli.info import LINKTYPE_NAMES
 from fastflow.filters import DLTS
 from fastflow.reader import TUNNELS
+from fastflow.schema import BACKSCATTER
+from fastflow.store import Store, attacks
+from fastflow.store.settings import SCHEMA_VERSION
 
 DOCS = Path(__file__).parents[2] / "docs"
+FROZEN = Path(__file__).parents[1] / "data"
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="docs/ is not beside tests/")
 
@@ -33,3 +38,46 @@ def test_every_link_type_and_tunnel_is_documented() -> None:
     numbers = {n.strip() for row in rows for n in row.split("|")[2].split(",")}
     assert {str(n) for n in _core.LINKTYPES} <= numbers
     assert [name for name in TUNNELS if f"`{name}`" not in text] == []
+
+
+def test_every_column_of_backscatter_and_attacks_is_documented() -> None:
+    text = (DOCS / "store.md").read_text()
+    first = [re.match(r"\| `(\w+)` \|", line) for line in text.splitlines()]
+    names = [match[1] for match in first if match]
+    begin = names.index("hour")
+    assert names[begin : begin + len(BACKSCATTER.names)] == BACKSCATTER.names
+    (columns,) = re.findall(r"## Attacks\n(.*?)\n## ", text, re.DOTALL)
+    found = Store(FROZEN / "store-v3").sql("select * from attacks").column_names
+    assert re.findall(r"`(\w+)`(?=[^\n|]*\|[^\n|]*\|$)", columns, re.MULTILINE) == found
+
+
+def test_what_an_attack_is_is_documented() -> None:
+    (text,) = re.findall(
+        r"## Attacks\n(.*?)\n## ", (DOCS / "store.md").read_text(), re.DOTALL
+    )
+    text = " ".join(text.split())
+    bins = attacks.SILENCE_SECONDS // attacks.BIN_SECONDS
+    for said in (
+        f"bins of {attacks.BIN_SECONDS} s",
+        f"silent for {attacks.SILENCE_SECONDS} s, which are {bins} empty bins",
+        f"at least {attacks.MIN_PACKETS} packets",
+        f"at least {attacks.MIN_SECONDS} s",
+        f"{attacks.MIN_WINDOW_PACKETS} packets in some window of "
+        f"{attacks.WINDOW_SECONDS} s",
+    ):
+        assert said in text
+
+
+def test_examples_of_sql_find_something() -> None:
+    examples = re.findall(
+        r"```sql\n(.*?)```", (DOCS / "store.md").read_text(), re.DOTALL
+    )
+    assert len(examples) == 2
+    for example in examples:
+        assert Store(FROZEN / "store-v3").sql(example).num_rows > 0
+
+
+def test_every_version_of_a_store_is_documented() -> None:
+    text = (DOCS / "store.md").read_text()
+    versions = re.findall(r"^\| (\d+) \| ", text, re.MULTILINE)
+    assert versions == [str(n) for n in range(1, SCHEMA_VERSION + 1)]

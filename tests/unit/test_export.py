@@ -23,6 +23,7 @@ from fastflow.errors import ConfigError, FastflowError, StoreError
 from fastflow.schema import COUNTS, INPUTS
 from fastflow.store import Store
 from fastflow.store.export import OF_THE_RUN
+from fastflow.store.table import KINDS
 from reduced import at, growing_input, reduced, some_input
 from strategies import relaxed
 
@@ -40,8 +41,9 @@ OF_THE_CAPTURE = {
     "uncounted",
     "flags",
     "dropped",
+    "backscatter",
 }
-TABLES = ("counts", "sources", "inputs")
+TABLES = tuple(KINDS)
 
 
 @pytest.fixture
@@ -106,6 +108,11 @@ def test_csv_has_texts_for_addresses_times_and_maps(
     assert odd["first_packet"] == "2020-08-27T06:00:00.000000Z"
     assert odd["reason"] == ""
     assert len(lines("counts")) == store.sql("select * from counts").num_rows
+    victims = lines("backscatter")
+    assert {row["src"] for row in victims} == {"192.0.2.3", "192.0.2.6"}
+    (row,) = (r for r in victims if r["src"] == "192.0.2.3" and r["packets"] == "4")
+    assert row["bins"] == "159840000 159840001 159840002 159840003"
+    assert (row["bin_packets"], row["ports"]) == ("1 1 1 1", "21")
 
 
 def test_a_period_chooses_rows_and_captures(store: Store, tmp_path: Path) -> None:
@@ -193,25 +200,31 @@ def test_the_canonical_form_is_this_text(tmp_path: Path) -> None:
     rows = [
         {"src": "2001:db8::1", "sensor": 'a,"b"', "packets": 2, "tcp_seq": 7},
         {"src": "192.0.2.1", "sensor": 'a,"b"', "country": None, "ip_ttl": 64},
+        {"src": "192.0.2.3", "sensor": 'a,"b"', "packets": 2},
     ]
     odd = {"sensor": 'a,"b"', "flags": {"frag": 1, "zero_padding": 5}, "offset": 9}
     times = {"first_packet": 1_598_443_200_000_001, "last_packet": None}
     store.publish([reduced("one", rows, **times, **odd)])
     head = (
         "table,hour,sensor,proto,dst_port,icmp_type,country,traffic,signature,tool,"
-        "packets,bytes,sources,input,src,ip_version,src_port,tcp_seq,ip_ttl,status,"
-        "reason,offset,first_packet,last_packet,records,counted,uncounted,flags,dropped"
+        "packets,bytes,sources,input,src,ip_version,src_port,tcp_seq,ip_ttl,"
+        "tcp_seq_key,bins,bin_packets,ports,tcp_window,status,reason,offset,"
+        "first_packet,last_packet,records,counted,uncounted,flags,dropped,backscatter"
     )
-    cell = '"2020-08-26T00:00:00Z","a,""b""",6,445,,'
+    at_sensor = '"2020-08-26T00:00:00Z","a,""b"""'
+    cell = f"{at_sensor},6,445,,"
     assert canonical(store).splitlines() == [
         head,
-        f'"counts",{cell},"scan","1024:::",,1,40,1,"one",,,,,,,,,,,,,,,',
-        f'"counts",{cell}"JP","scan","1024:::",,2,80,1,"one",,,,,,,,,,,,,,,',
-        f'"sources",{cell},"scan","1024:::",,1,40,,"one","192.0.2.1",4,,,64,,,,,,,,,,',
-        f'"sources",{cell}"JP","scan","1024:::",,2,80,,"one","2001:db8::1",6,,7,,'
-        ",,,,,,,,,",
-        '"inputs",,"a,""b""",,,,,,,,,,,"one",,,,,,"complete",,9,'
-        '"2020-08-26T12:00:00.000001Z",,3,3,"{}","{""frag"": 1}",',
+        f'"counts",{cell},"scan","1024:::",,1,40,1,"one"{"," * 21}',
+        f'"counts",{cell}"JP","scan","1024:::",,4,160,2,"one"{"," * 21}',
+        f'"sources",{cell},"scan","1024:::",,1,40,,"one","192.0.2.1",4,,,64{"," * 16}',
+        f'"sources",{cell}"JP","scan","1024:::",,2,80,,"one","192.0.2.3",4{"," * 19}',
+        f'"sources",{cell}"JP","scan","1024:::",,2,80,,"one","2001:db8::1",6,,7'
+        f"{',' * 17}",
+        f'"backscatter",{at_sensor},,,,"JP",,,,2,,,"one","192.0.2.3",4,,,,,'
+        f'"159840000 159840001","1 1","445"{"," * 12}',
+        f'"inputs",,"a,""b"""{"," * 11}"one"{"," * 11}"complete",,9,'
+        '"2020-08-26T12:00:00.000001Z",,5,5,"{}","{""frag"": 1}",,2',
     ]
 
 

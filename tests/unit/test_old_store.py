@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import multiprocessing
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +15,25 @@ import pytest
 from deltalake import DeltaTable
 
 from fastflow.errors import StoreError
-from fastflow.schema import COUNTS, INPUTS, SOURCES
+from fastflow.schema import COUNTS, Reduced
 from fastflow.store import Store, log
 from fastflow.store.settings import SCHEMA_VERSION
-from fastflow.store.table import union_schema
+from fastflow.store.table import KINDS, union_schema
 from old_store import of_version, without_columns
-from reduced import publish_all, some_input
+from reduced import EPOCH, publish_all, reduced, some_input, some_rows
 
 #: Stores of each schema version, made by fastflow 0.1.0 of two captures; never changed.
-#: That of version 2 has been compacted, and its hours added up to days.
+#: That of version 2 has been compacted, and its hours added up to days; that of
+#: version 3 has the backscatter of an attack.
 FROZEN = Path(__file__).parents[1] / "data"
 
 #: Nullable columns, any of which a later version might have added.
+_FIELDS = [field for schema in KINDS.values() for field in schema]
 LATER = sorted(
-    {field.name for schema in (COUNTS, SOURCES, INPUTS) for field in schema}
-    - {field.name for schema in (COUNTS, SOURCES, INPUTS) for field in schema
-       if not field.nullable}
+    {field.name for field in _FIELDS}
+    - {field.name for field in _FIELDS if not field.nullable}
     - {"dst_port"}  # has file statistics
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def old(tmp_path: Path) -> Path:
 
 def test_columns_that_an_older_store_lacks_are_null(old: Path) -> None:
     store = Store(old)
-    for kind, schema in (("counts", COUNTS), ("sources", SOURCES), ("inputs", INPUTS)):
+    for kind, schema in KINDS.items():
         table = store.sql(f"select * from {kind}")
         assert table.num_rows > 0
         for field in schema:
@@ -103,7 +107,8 @@ def columns_of(root: Path) -> set[str]:
     return {field.name for field in DeltaTable(root).schema().fields}
 
 
-def test_two_writers_add_columns_at_once(old: Path) -> None:
+def test_two_writers_add_columns_and_raise_the_version_at_once(old: Path) -> None:
+    of_version(old, 2)
     stores = [Store(old) for _ in range(2)]
     writer = multiprocessing.get_context("spawn")
     processes = [
@@ -117,6 +122,7 @@ def test_two_writers_add_columns_at_once(old: Path) -> None:
         assert process.exitcode == 0
     assert set(LATER) <= columns_of(old)
     assert len(metadata_actions(old)) == 2
+    assert Store(old).settings.schema_version == SCHEMA_VERSION
     for store in stores:
         assert store.sql("select count(*) n from inputs")["n"].to_pylist() == [14]
     assert Store(old).publish([some_input(12), some_input(23)]) == []
@@ -141,10 +147,21 @@ def test_an_older_store_is_exported(old: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     store = Store(old)
-    for table in ("counts", "sources", "inputs"):
+    for table in KINDS:
         n_rows = store.sql(f"select * from {table}").num_rows
         assert store.export(out / f"{table}.parquet", table) == n_rows
     assert store.export_canonical(out / "all.csv") > 0
+
+
+def assert_same_rows(path: Path, frozen: Path) -> None:
+    """Compare a canonical form with an older one; columns that came since are empty."""
+    found, expected = (
+        list(csv.DictReader(io.StringIO(one.read_text()))) for one in (path, frozen)
+    )
+    assert len(found) == len(expected) > 0
+    for row, old in zip(found, expected, strict=True):
+        assert {name: row.pop(name) for name in old} == old
+        assert not any(row.values())
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
@@ -156,9 +173,15 @@ def test_a_frozen_store_is_read_as_it_was(tmp_path: Path, version: int) -> None:
     assert store.settings.schema_version == version
     out = tmp_path / "all.csv"
     store.export_canonical(out)
-    assert out.read_text() == (FROZEN / f"store-v{version}.csv").read_text()
+    assert_same_rows(out, FROZEN / f"store-v{version}.csv")
     assert store.is_committed("input-001")
     assert store.publish([some_input(1), some_input(3)]) == ["input-003"]
+
+
+def test_the_frozen_attack_is_found() -> None:
+    (attack,) = Store(FROZEN / "store-v3").sql("select * from attacks").to_pylist()
+    assert (attack["start"], attack["packets"], attack["peak"]) == (EPOCH, 104, 64)
+    assert attack["src_ports"] == [21, 53, 80]
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -166,3 +189,94 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     of_version(tmp_path, SCHEMA_VERSION + 1)
     with pytest.raises(StoreError, match="install a newer fastflow"):
         Store(tmp_path)
+
+
+# --- what an older fastflow must know -------------------------------------------------
+
+
+def without_victims(number: int) -> Reduced:
+    rows = [row for row in some_rows(number) if row["src"] not in VICTIMS]
+    return reduced(f"input-{number:03}", rows)
+
+
+VICTIMS = [f"192.0.2.{n}" for n in range(0, 256, 3)]
+
+
+def versions(root: Path) -> dict[int, int]:
+    """Return which schema version which entry of the log gave."""
+    return {
+        entry: json.loads(action["configuration"]["fastflow.settings"])[
+            "schema_version"
+        ]
+        for entry, action in metadata_actions(root).items()
+    }
+
+
+def test_a_new_store_is_of_the_newest_version(tmp_path: Path) -> None:
+    Store(tmp_path, create=True).publish([some_input(1)])
+    assert versions(tmp_path) == {0: SCHEMA_VERSION}
+
+
+def test_the_version_rises_in_the_commit_that_needs_it(tmp_path: Path) -> None:
+    store = Store(tmp_path, create=True)
+    of_version(tmp_path, 1)
+    store = Store(tmp_path)
+    store.publish([without_victims(1)])
+    store.publish([without_victims(2)])
+    store.compact()
+    store.expire(EPOCH)
+    assert set(versions(tmp_path).values()) == {1}
+    store.expire(EPOCH + timedelta(days=1), daily=True)
+    assert store.settings.schema_version == 2
+    assert list(versions(tmp_path).values())[-1] == 2
+    store.publish([without_victims(3)])
+    assert store.settings.schema_version == 2
+    store.publish([some_input(4)])
+    assert store.settings.schema_version == 3
+    last, version = max(versions(tmp_path).items())
+    assert version == 3
+    added = [a["add"]["path"] for a in log.read_entry(tmp_path, last) if "add" in a]
+    assert any(path.startswith("table=backscatter/") for path in added)
+    store.publish([some_input(5)])
+    store.compact()
+    assert max(versions(tmp_path)) == last
+
+
+def test_an_older_fastflow_is_refused_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that has the store open."""
+    Store(tmp_path, create=True)
+    of_version(tmp_path, 2)
+    older = Store(tmp_path)
+    older.publish([without_victims(1)])
+    Store(tmp_path).publish([some_input(2)])
+    monkeypatch.setattr("fastflow.store.settings.SCHEMA_VERSION", 2)
+    with pytest.raises(StoreError, match="a newer fastflow made this store"):
+        older.publish([without_victims(3)])
+    with pytest.raises(StoreError, match="a newer fastflow made this store"):
+        Store(tmp_path)
+
+
+def test_a_version_that_a_lost_entry_gave_rises_again(tmp_path: Path) -> None:
+    store = Store(tmp_path, create=True)
+    store.publish([some_input(1)])
+    of_version(tmp_path, 2)
+    Store(tmp_path).publish([without_victims(2)])
+    assert Store(tmp_path).settings.schema_version == 3
+
+
+def test_an_input_of_an_older_fastflow_has_nothing_in_backscatter(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "store"
+    shutil.copytree(FROZEN / "store-v2", root)
+    assert Store(root).sql("select * from backscatter").num_rows == 0
+    assert Store(root).sql("select * from attacks").num_rows == 0
+    assert Store.verify(root).is_good
+    Store(root).publish([some_input(3)])
+    Store(root).compact()
+    assert Store.verify(root).is_good
+    found = Store(root).sql("select id, backscatter b from inputs order by id")
+    expected = some_input(3).rows.backscatter["packets"].to_pylist()
+    assert found["b"].to_pylist() == [None, None, sum(expected)]

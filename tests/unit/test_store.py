@@ -452,7 +452,7 @@ def test_loser_of_a_race_keeps_the_rest_of_its_batch(tmp_path, monkeypatch):
     assert store.publish([some_input(1), some_input(2)]) == ["input-001"]
     ids = store.sql("select id from inputs order by id")["id"].to_pylist()
     assert ids == ["input-001", "input-002", "input-003"]
-    assert len(contents(tmp_path)) == 6
+    assert len(contents(tmp_path)) == 2 * len(KINDS)
 
 
 def test_twin_that_won_keeps_its_files(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 import fastflow.store.store
 from fastflow.errors import InternalError, StoreError
+from fastflow.schema import ROW_TABLES
 from fastflow.store import Compaction, Store, compact, log, table
 from fastflow.store.local import Local
 from fastflow.store.query import Query
@@ -68,9 +69,10 @@ def test_small_files_become_one_of_each_kind(root: Path) -> None:
     before = text_of(root)
     n_rows = sum(Table.open(Local(root)).sizes(kind)[p] for kind in KINDS
                  for p in Table.open(Local(root)).files(kind))  # fmt: skip
-    assert n_files(root) == {"counts": 4, "sources": 4, "inputs": 4}
-    assert Store(root).compact() == Compaction(files=12, packs=3, rows=n_rows)
-    assert n_files(root) == {"counts": 1, "sources": 1, "inputs": 1}
+    assert n_files(root) == dict.fromkeys(KINDS, 4)
+    n_kinds = len(KINDS)
+    assert Store(root).compact() == Compaction(4 * n_kinds, n_kinds, rows=n_rows)
+    assert n_files(root) == dict.fromkeys(KINDS, 1)
     assert text_of(root) == before
     assert Store.verify(root).is_good
     assert not list(root.rglob(".*")), "a temporary stayed"
@@ -83,7 +85,7 @@ def test_a_second_compaction_does_nothing(root: Path) -> None:
     assert store.compact() == Store(root).compact() == Compaction()
     assert Store(root)._table.version == version
     store.publish([some_input(9)])
-    assert store.compact().files == 6
+    assert store.compact().files == 2 * len(KINDS)
 
 
 def test_packs_depend_on_the_inputs_alone(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_every_version_can_be_read_and_adds_up(root: Path) -> None:
     first = Table.open(Local(root)).version
     Store(root).compact()
     last = Table.open(Local(root)).version
-    assert last == first + 3
+    assert last == first + len(KINDS)
     expected = sums(root, first)
     for version in range(first, last + 1):
         assert sums(root, version) == expected
@@ -147,7 +149,7 @@ def test_packs_are_full_and_near_in_time(tmp_path: Path, monkeypatch) -> None:
         zip(*(files[n].to_pylist() for n in ("min.hour", "max.hour")), strict=True)
     )
     assert spans == [(at(24 * d), at(24 * (d + 2))) for d in (1, 4, 7)]
-    assert done.packs == 3 + 1 + 1
+    assert done.packs == 3 + (len(KINDS) - 1)
     assert store.compact() == Compaction()
 
 
@@ -158,7 +160,7 @@ def test_large_files_are_left_alone(root: Path, monkeypatch) -> None:
 
 def test_few_small_files_are_left_alone(root: Path) -> None:
     assert Store(root).compact(more_than=4) == Compaction()
-    assert Store(root).compact(more_than=3).packs == 3
+    assert Store(root).compact(more_than=3).packs == len(KINDS)
 
 
 def test_refused_and_taken_in_rows_of_one_input_both_stay(tmp_path: Path) -> None:
@@ -227,13 +229,12 @@ def test_packs_of_other_hours_are_not_opened_to_supersede(
         return inputs_of(path)
 
     monkeypatch.setattr("fastflow.store.rewrite._inputs_of", noted)
-    monkeypatch.setattr("fastflow.store.rewrite.ROW_TABLES", {"counts": None})
     assert store._ledger.hours(["input-001"]) == (
         at(0).replace(hour=0),
         at(2).replace(microsecond=1),
     )
     store.publish([growing_input(2)])
-    assert len(opened) == 2
+    assert len(opened) == len(ROW_TABLES)
     assert store._ledger.hours(["unknown"]) is None
 
 
@@ -254,7 +255,7 @@ def test_readers_go_on_with_the_files_that_they_began_with(
     monkeypatch.setattr(table, "_GRACE_HOURS", 0)
     Store(root).recover()
     files = list(root.glob("table=*/*"))
-    assert len(files) == 3
+    assert len(files) == len(KINDS)
     assert Store.verify(root).is_good
 
 
@@ -264,10 +265,10 @@ def test_readers_go_on_with_the_files_that_they_began_with(
 def test_a_publish_meanwhile_loses_nothing(root: Path, monkeypatch) -> None:
     other = Store(root)
     in_place_of(monkeypatch, compact, "_check", lambda: other.publish([some_input(20)]))
-    assert Store(root).compact().packs == 3
+    assert Store(root).compact().packs == len(KINDS)
     assert Store.verify(root).is_good
     assert Store(root).is_committed("input-020")
-    assert n_files(root) == {"counts": 2, "sources": 2, "inputs": 2}
+    assert n_files(root) == dict.fromkeys(KINDS, 2)
 
 
 def test_a_superseded_input_does_not_come_back(tmp_path: Path, monkeypatch) -> None:
@@ -280,7 +281,7 @@ def test_a_superseded_input_does_not_come_back(tmp_path: Path, monkeypatch) -> N
         monkeypatch, compact, "_check", lambda: other.publish([growing_input(2)])
     )
     Store(root).compact()
-    for kind in ("counts", "sources"):
+    for kind in ROW_TABLES:
         live = Store(root).sql(f"select distinct input from {kind} order by 1")
         assert live["input"].to_pylist() == ["input-002", "input-005"]
     assert Store.verify(root).is_good
@@ -305,7 +306,7 @@ def test_of_two_compactions_one_wins(root: Path, monkeypatch) -> None:
     in_place_of(monkeypatch, compact, "_check", other.compact)
     assert Store(root).compact() == Compaction()
     assert text_of(root) == before
-    assert n_files(root) == {"counts": 1, "sources": 1, "inputs": 1}
+    assert n_files(root) == dict.fromkeys(KINDS, 1)
     assert Store.verify(root).orphans == []
 
 
@@ -390,7 +391,7 @@ def test_a_killed_compaction_leaves_orphans_only(root: Path, name: str) -> None:
     assert Store.verify(root).orphans == []
     Store(root).compact()
     assert text_of(root) == before
-    assert n_files(root) == {"counts": 1, "sources": 1, "inputs": 1}
+    assert n_files(root) == dict.fromkeys(KINDS, 1)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

@@ -32,9 +32,10 @@ from fastflow.store import objects as objects_module
 from fastflow.store import store as store_module
 from fastflow.store import table as table_module
 from fastflow.store.objects import Objects
+from fastflow.store.settings import Settings
 from fastflow.store.table import union_schema
 from fastflow.store.verify import verify
-from reduced import EPOCH, growing_input, publish_all, some_input
+from reduced import EPOCH, growing_input, publish_all, reduced, some_input
 
 SYN = b.ethernet(b.ipv4(b.tcp(dst_port=445, options=b.mss(1460))))
 TELNET = b.ethernet(b.ipv4(b.tcp(dst_port=23, options=b.mss(1460))))
@@ -220,6 +221,19 @@ def test_an_older_store_gains_columns(url: str, monkeypatch) -> None:
     assert "its beginning" in rows["head"].to_pylist()
 
 
+def test_a_store_with_backscatter_is_of_a_newer_version(url: str) -> None:
+    place = store_module._place(url)
+    table_module.Table.create(place, Settings(schema_version=2))
+    opened = Store(url)
+    Store(url).publish([reduced("input-000", [{"src": "192.0.2.1"}])])
+    assert Store(url).settings.schema_version == 2
+    Store(url).publish([some_input(1)])
+    assert Store(url).settings.schema_version == 3
+    assert opened.publish([some_input(2)]) == ["input-002"]
+    assert opened.settings.schema_version == 3
+    assert len(opened.sql("select distinct src from backscatter")) == 2
+
+
 def _without_head() -> pa.Schema:
     schema = union_schema()
     return schema.remove(schema.get_field_index("head"))
@@ -245,9 +259,7 @@ def test_two_processes_lose_and_double_nothing(any_url: str) -> None:
     assert [row["n"] for row in found] == [
         some_input(n).record.counted for n in range(41)
     ]
-    active = [
-        n for kind in ("counts", "sources", "inputs") for n in store._table.files(kind)
-    ]
+    active = [n for kind in table_module.KINDS for n in store._table.files(kind)]
     assert sorted(active) == sorted(data_files(any_url)), "files of lost races stayed"
 
 
@@ -262,7 +274,7 @@ def test_the_loser_of_a_race_leaves_nothing(url: str, monkeypatch) -> None:
 
     monkeypatch.setattr(store_module, "write_batch", write_after_the_twin)
     assert store.publish([some_input(1)]) == []
-    assert len(data_files(url)) == 3
+    assert len(data_files(url)) == len(table_module.KINDS)
     assert ids(store) == ["input-001"]
 
 

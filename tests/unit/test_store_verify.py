@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from fastflow.schema import Reduced
+from fastflow.schema import ROW_TABLES, Reduced
 from fastflow.store import Store, log, table
 from fastflow.store.local import Local
 from fastflow.store.repair import Repair
@@ -199,7 +199,7 @@ def test_a_lost_record_takes_its_rows_along(root: Path) -> None:
 def test_what_a_damaged_record_says_is_listed(root: Path) -> None:
     """All files of a commit are damaged, and of one that records inputs one column."""
     (inputs,) = [p for p in active(root, ["inputs"]) if "input-006" in ids(p)]
-    for path in [p for k in ("counts", "sources") for p in active(root, [k])]:
+    for path in [p for k in ROW_TABLES for p in active(root, [k])]:
         if "input-006" in ids(path):
             path.unlink()
     column = pq.ParquetFile(inputs).metadata.row_group(0).column(21)

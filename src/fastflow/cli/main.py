@@ -24,7 +24,7 @@ COMMANDS = {
     "events": "Find what changed: surges, trends, bursts with fixed fields, newcomers.",
     "inputs": "Say what became of captures, or which of them made a number.",
     "sensors": "Say what is known of each sensor, and which hours are missing.",
-    "query": "Ask a store in SQL (DuckDB) over counts, sources and inputs.",
+    "query": "Ask a store in SQL (DuckDB): counts, sources, attacks.",
     "store": "Work on a store as a whole: export it.",
     "geo": "Show the country table, or look addresses up in it.",
     "synth": "Make captures with a known content.",

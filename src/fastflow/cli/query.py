@@ -26,7 +26,9 @@ from fastflow.cli.common import (
 def command(
     store_url: str, sql: str, output: str | None, as_json: bool, as_csv: bool
 ) -> None:
-    """Run one SQL statement (DuckDB) over counts, sources and inputs.
+    """Run one SQL statement (DuckDB) over counts, sources, backscatter and inputs.
+
+    And over attacks, which are found in backscatter when they are asked for.
 
     SQL is the statement, or - to read it from stdin. Times are UTC.
 

@@ -32,9 +32,10 @@ def command(
 ) -> None:
     """Take the hours before a day out of a store.
 
-    Rows of counts and sources go; inputs stay, so that a capture that was taken in
-    stays a duplicate. With --keep daily, each cell keeps one row a day: its hour is
-    midnight, its sources are exact. Sums over days stay what they were.
+    Rows of counts, sources and backscatter go; inputs stay, so that a capture that was
+    taken in stays a duplicate. With --keep daily, each cell keeps one row a day: its
+    hour is midnight, its sources are exact. Sums over days stay what they were.
+    Backscatter stays as it is then, so that attacks are still found.
 
     Disk space is free after a day: until then readers may be at the old files, and the
     next reduce after that removes them.

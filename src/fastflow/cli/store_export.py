@@ -27,7 +27,7 @@ _OF_SHARED = ("every", "min_packets", "min_sensors", "delay", "now")
 )
 @click.option(
     "--table",
-    type=click.Choice(["counts", "sources", "inputs"]),
+    type=click.Choice(["counts", "sources", "backscatter", "inputs"]),
     help="What to write. Default: counts.",
 )
 @click.option(
@@ -45,7 +45,7 @@ _OF_SHARED = ("every", "min_packets", "min_sensors", "delay", "now")
 @click.option(
     "--canonical",
     is_flag=True,
-    help="All three tables as one CSV, the same bytes for the same captures.",
+    help="All tables as one CSV, the same bytes for the same captures.",
 )
 @click.option(
     "--shared",
@@ -95,7 +95,8 @@ def command(
 ) -> None:
     """Write the rows of a store to a file.
 
-    As they are: one table, as Parquet, CSV (addresses as text) or Arrow.
+    As they are: one table, as Parquet, CSV (addresses as text, lists with spaces) or
+    Arrow.
 
     --canonical: all tables as one CSV, sorted. The same captures give the same bytes,
     in whatever order, batches and number of workers they were reduced, and wherever

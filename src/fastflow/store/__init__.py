@@ -1,4 +1,4 @@
-"""The store: a Delta Lake table of counts, sources and inputs."""
+"""The store: a Delta Lake table of rows of captures, and their records."""
 
 from fastflow.store.compact import Compaction
 from fastflow.store.expire import Expiry

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastflow.errors import InternalError
 from fastflow.schema import INPUTS, row_schema
@@ -28,9 +29,10 @@ from fastflow.store.table import KINDS, Table
 #: written again when one of its inputs is superseded. ARCHITECTURE.md has the figures.
 PACK_ROWS = 4 * ROW_GROUP_ROWS
 
-#: What the rows of each table are added up by, to see that none is lost.
+#: What the rows of each table are added up by, to see that none is lost; of lists, all
+#: that is in them.
 _MEASURES = {
-    "backscatter": ("packets",),
+    "backscatter": ("packets", "bins", "bin_packets", "ports"),
     "counts": ("packets", "bytes", "sources"),
     "sources": ("packets", "bytes"),
     "inputs": ("records", "counted"),
@@ -174,12 +176,24 @@ def _sums(tables: Sequence[pa.Table], kind: str) -> pa.Table:
     """Return how many rows each input has and what they add up to, in order of ids."""
     measures = _MEASURES[kind]
     rows = pa.concat_tables(table.select(["input", *measures]) for table in tables)
-    rows = rows.unify_dictionaries().combine_chunks()
+    rows = _with_sums_of_lists(rows.unify_dictionaries().combine_chunks())
     sums = rows.group_by("input").aggregate(
         [("input", "count"), *((name, "sum") for name in measures)]
     )
     ids = sums["input"].cast(pa.string())
     return sums.set_column(0, "input", ids).sort_by("input")
+
+
+def _with_sums_of_lists(rows: pa.Table) -> pa.Table:
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_list(field.type):
+            lists = rows.column(index).combine_chunks()
+            values = lists.flatten().to_numpy().astype(np.int64)
+            ends = np.cumsum(pc.list_value_length(lists).to_numpy())
+            running = np.append(0, np.cumsum(values))
+            sums = np.diff(running[np.append(0, ends)])
+            rows = rows.set_column(index, field.name, pa.array(sums))
+    return rows
 
 
 def _check(path: Path, kind: str, expected: pa.Table) -> None:

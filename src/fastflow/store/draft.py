@@ -42,7 +42,7 @@ class Draft:
             self._table.discard(self._shown)
 
     def new_file(self, kind: str) -> NewFile:
-        """Make a hidden file of `counts`, `sources` or `inputs`."""
+        """Make a hidden file of a table."""
         with self._table.place.errors():
             new = self._table.place.new_file(self._table.directory(kind))
             return self._held.enter_context(new)

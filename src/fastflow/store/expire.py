@@ -37,8 +37,8 @@ _MEMORY = "256MB"
 _CELL = ", ".join(COUNTS.names[1 : COUNTS.names.index("packets")])
 _SHARED = ("src_port", "tcp_seq", "ip_ttl", "tcp_seq_key")
 _SUMMED = ("packets", "bytes")
-#: The tables whose hours can be added up to days. Attacks take their seconds from
-#: `backscatter`, which is small.
+#: The tables whose hours can be added up to days. `backscatter`, which is small, stays
+#: by hour: attacks take their times from its bins.
 _BY_DAY = ("counts", "sources")
 _DAY = "time_bucket(interval '1 day', hour) as hour"
 
@@ -104,7 +104,7 @@ def expire(
     before : datetime.datetime
         A midnight in UTC that has been.
     daily : bool
-        Leave one row a day of each cell, whose hour is midnight.
+        Leave one row a day of each cell, whose hour is midnight; `backscatter` stays.
     dry_run : bool
         Only say what would go.
 

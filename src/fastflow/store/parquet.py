@@ -94,7 +94,7 @@ def reading(path: Path, encoded: bool = False) -> Iterator[pq.ParquetFile]:
     Parameters
     ----------
     encoded : bool
-        Read texts of `counts` and `sources` as dictionaries.
+        Read texts of rows as dictionaries.
 
     Raises
     ------

@@ -48,28 +48,23 @@ def _total(batch: pa.RecordBatch, column: str) -> int:
     return pc.sum(values).as_py() or 0
 
 
-def check(
-    record: InputRecord,
-    counts: Totals,
-    sources: Totals | None,
-    backscatter: Totals | None = None,
-) -> None:
-    """Check the conservation law of one input.
+def check(record: InputRecord, totals: Mapping[str, Totals]) -> None:
+    """Check the conservation law of one input, in the tables that it has rows in.
 
     Raises
     ------
     InternalError
         Its counts do not add up to its records.
     """
-    counted = record.counted
+    counted, counts = record.counted, totals["counts"]
     _expect(record, "records", record.records, counted + sum(record.uncounted.values()))
     _expect(record, "packets in counts", counts.packets, counted)
-    if sources is not None:
+    if sources := totals.get("sources"):
         _expect(record, "packets in sources", sources.packets, counted)
         _expect(record, "source rows", sources.rows, counts.sources)
         _expect(record, "bytes in sources", sources.bytes, counts.bytes)
-    if backscatter is not None:
-        # Some packets do not tell their victim.
+    if backscatter := totals.get("backscatter"):
+        # Some packets of it do not tell their victim.
         most = min(backscatter.packets, counted)
         _expect(record, "packets in backscatter", backscatter.packets, most)
         in_bins = backscatter.in_bins
@@ -123,34 +118,25 @@ def write_batch(
     """
     ordered = sorted(batch, key=lambda reduced: reduced.record.input)
     counted = [reduced for reduced in ordered if reduced.rows is not None]
-    if not any(reduced.n_cells for reduced in counted):
-        kinds = []
-    news = {kind: draft.new_file(kind) for kind in (*kinds, "inputs")}
-    # Encoding runs without the GIL, so that the files are made at the same time.
-    with ThreadPoolExecutor(len(news)) as pool:
-        jobs = [pool.submit(_write_rows, k, news[k], counted, phases) for k in kinds]
-        records = [reduced.record for reduced in ordered]
-        jobs.append(pool.submit(_write_inputs, news["inputs"], records))
-        written = [job.result() for job in jobs]
-    _check_all(counted, {file.kind: file.totals for file in written})
+    written: list[_Written] = []
+    if any(reduced.n_cells for reduced in counted):
+        news = {kind: draft.new_file(kind) for kind in kinds}
+        # Encoding runs without the GIL, so that the files are made at the same time.
+        with ThreadPoolExecutor(len(news)) as pool:
+            written += pool.map(
+                lambda kind: _write_rows(kind, news[kind], counted, phases), kinds
+            )
+    for number, one in enumerate(counted):
+        of_one = {file.kind: file.totals[number] for file in written}
+        totals = {kind: of_one.get(kind, Totals(one.record)) for kind in kinds}
+        check(one.record, totals)
+        if "backscatter" in totals:
+            one.record.backscatter = totals["backscatter"].packets
+    ids = [reduced.record.input for reduced in counted]
     for file in written:
-        if file.kind != "inputs" and not any(total.rows for total in file.totals):
-            continue  # no victim answered: there is no file without rows
-        inputs = ordered if file.kind == "inputs" else counted
-        ids = [reduced.record.input for reduced in inputs]
-        draft.show(file.kind, file.new, ids, file.stats)
-
-
-_BESIDE_COUNTS = ("sources", "backscatter")
-
-
-def _check_all(
-    counted: Sequence[Reduced], totals: Mapping[str, Sequence[Totals]]
-) -> None:
-    for i, record in enumerate(reduced.record for reduced in counted):
-        counts = totals["counts"][i] if "counts" in totals else Totals(record)
-        others = (totals[k][i] if k in totals else None for k in _BESIDE_COUNTS)
-        check(record, counts, *others)
+        if any(total.rows for total in file.totals):  # else no victim answered
+            draft.show(file.kind, file.new, ids, file.stats)
+    _write_inputs(draft, [reduced.record for reduced in ordered])
 
 
 def _write_rows(
@@ -164,11 +150,12 @@ def _write_rows(
     return _Written(kind, new, stats, totals)
 
 
-def _write_inputs(new: NewFile, records: Sequence[InputRecord]) -> _Written:
+def _write_inputs(draft: Draft, records: Sequence[InputRecord]) -> None:
     table = pa.Table.from_pylist([record.to_row() for record in records], schema=INPUTS)
+    new = draft.new_file("inputs")
     with os_errors(new.path.parent):
         stats = write_inputs(new, table)
-    return _Written("inputs", new, stats, [])
+    draft.show("inputs", new, [record.input for record in records], stats)
 
 
 def _row_groups(

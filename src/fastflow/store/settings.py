@@ -11,10 +11,15 @@ from typing import Any, Self
 
 from fastflow.errors import ConfigError, StoreError
 from fastflow.filter_text import describes_addresses
+from fastflow.schema import ROW_TABLES
 
-#: Raised whenever a row of a table changes its meaning or a column goes away.
-#: 1: rows are of hours. 2: those before a day may be of days (`store/expire.py`).
-SCHEMA_VERSION = 2
+#: What a fastflow must know to write into a store, and the version that says so. A new
+#: store is of the newest; an older one becomes that with the first commit that has such
+#: a thing (`Table.commit`). Who does not know of days (`store/expire.py`) misreads
+#: them; who does not know of `backscatter` leaves its rows of an input there that
+#: another one supersedes.
+NEEDED_VERSIONS = {"daily": 2, "backscatter": 3}
+SCHEMA_VERSION = max(NEEDED_VERSIONS.values())
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Settings:
     min_time_s, max_time_s : int
         The plausible packet times, seconds since 1970 UTC, the second exclusive.
     sources : bool
-        Whether the source addresses are kept.
+        Whether the source addresses are kept, those of victims included.
     """
 
     filter: str | None = None
@@ -39,7 +44,7 @@ class Settings:
     min_time_s: int = 631_152_000  # 1990-01-01
     max_time_s: int = 4_102_444_800  # 2100-01-01
     sources: bool = True
-    schema_version: int = 1
+    schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def make(cls, named: Mapping[str, Any] | None) -> Self:
@@ -71,6 +76,15 @@ class Settings:
             )
         known = {field.name for field in fields(cls)}
         return cls(**{name: document[name] for name in known & document.keys()})
+
+    @property
+    def row_tables(self) -> tuple[str, ...]:
+        """The tables that rows of inputs are kept in."""
+        return tuple(
+            name
+            for name, schema in ROW_TABLES.items()
+            if self.sources or "src" not in schema.names
+        )
 
     def to_json(self) -> str:
         """Return the settings as the Delta table's configuration holds them."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from fastflow.errors import ConfigError
 from fastflow.phases import NO_PHASES, Phases
-from fastflow.schema import ROW_TABLES, Reduced
+from fastflow.schema import Reduced
 from fastflow.store.compact import Compaction, compact, n_small_files
 from fastflow.store.days import Days
 from fastflow.store.draft import Draft
@@ -210,9 +210,7 @@ class Store:
             replace(one, rows=None) if one.record.input in gone else one
             for one in plan.new
         ]
-        has_sources = self.settings.sources
-        kinds = [kind for kind in ROW_TABLES if has_sources or kind != "sources"]
-        write_batch(draft, batch, kinds, phases)
+        write_batch(draft, batch, self.settings.row_tables, phases)
         if stored := gone.difference(plan.ids):
             hours = self._ledger.hours(stored)
             take_out(draft, self._table, stored, hours=hours)
@@ -318,7 +316,7 @@ class Store:
         *,
         hours: tuple[datetime, datetime] | None = None,
     ) -> pa.Table:
-        """Ask in SQL (DuckDB) over the views `counts`, `sources` and `inputs`.
+        """Ask in SQL (DuckDB) over the tables, which are views, and over `attacks`.
 
         Parameters
         ----------
@@ -487,7 +485,7 @@ class Store:
         output : str or path
             "-" for stdout.
         table : str
-            counts, sources or inputs.
+            counts, sources, backscatter or inputs.
         period : str, Period or None
             Rows of these hours, captures with packets of these days; None: all.
         file_format : str or None
@@ -559,7 +557,7 @@ class Store:
             The store cannot be read.
         """
         period = _period(period)
-        with self._export_query(ROW_TABLES, period) as query:
+        with self._export_query(("counts", "sources"), period) as query:
             return export_shared(
                 query,
                 os.fspath(output),

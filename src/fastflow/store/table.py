@@ -19,7 +19,7 @@ from fastflow.errors import StoreError
 from fastflow.schema import INPUTS, ROW_TABLES
 from fastflow.store.entry import Action
 from fastflow.store.place import NO_HOOKS, Place, is_ours
-from fastflow.store.settings import SCHEMA_VERSION, Settings
+from fastflow.store.settings import NEEDED_VERSIONS, SCHEMA_VERSION, Settings
 
 #: The tables of a store, by the value of the partition column.
 KINDS = {**ROW_TABLES, "inputs": INPUTS}
@@ -117,13 +117,7 @@ class Table:
             raise StoreError(
                 f"{place}: cannot open the store ({_one_line(error)}); {_CHECK}"
             ) from error
-        text = delta.metadata().configuration.get(_SETTINGS_KEY)
-        if text is None:
-            raise StoreError(
-                f"{place}: a Delta Lake table, but not one of fastflow; "
-                "name another directory"
-            )
-        return cls(place, delta, Settings.from_json(text, str(place)))
+        return cls(place, delta, _settings_of(place, delta))
 
     @classmethod
     def create(cls, place: Place, settings: Settings) -> Self:
@@ -154,10 +148,17 @@ class Table:
         return None if text is None else datetime.fromisoformat(f"{text}T00:00Z")
 
     def refresh(self) -> bool:
-        """Take in what was committed since; return whether there was anything."""
+        """Take in what was committed since; return whether there was anything.
+
+        Raises
+        ------
+        StoreError
+            It cannot be read, or is of a newer fastflow now.
+        """
         try:
             if self.place.update(self._delta):
                 self._files = self._names = None
+                self.settings = _settings_of(self.place, self._delta)
                 return True
         except (DeltaError, OSError) as error:
             raise StoreError(
@@ -267,9 +268,11 @@ class Table:
         """
         actions = [self._remove_action(path, is_change) for path in removed]
         actions += [file.to_action(is_change) for file in added]
+        before = before or {}
         lacking = self._lacking_fields() if added else []
-        if before or lacking:
-            actions.append(self._metadata_action(before or {}, lacking))
+        version = self._needed_version([*before, *(file.kind for file in added)])
+        if before or lacking or version > self.settings.schema_version:
+            actions.append(self._metadata_action(before, lacking, version))
         try:
             self.place.commit(self._delta, operation, actions)
         except FileExistsError as error:
@@ -297,8 +300,23 @@ class Table:
         known = {field.name for field in self._delta.schema().fields}
         return [field for field in _FIELDS if field["name"] not in known]
 
+    def _needed_version(self, gained: Iterable[str]) -> int:
+        """Return the schema version of the table when it has gained some things.
+
+        Also of those that it has: the entry that raised the version may be lost.
+        """
+        version = self.settings.schema_version
+        if version == SCHEMA_VERSION:
+            return version
+        has = {*gained, *self._active()[f"partition.{PARTITION}"].unique().to_pylist()}
+        needed = [needed for name, needed in NEEDED_VERSIONS.items() if name in has]
+        return max([version, *needed])
+
     def _metadata_action(
-        self, before: Mapping[Change, datetime], lacking: Sequence[Mapping[str, Any]]
+        self,
+        before: Mapping[Change, datetime],
+        lacking: Sequence[Mapping[str, Any]],
+        version: int,
     ) -> Action:
         """Return the entry that changes what the table says of itself.
 
@@ -308,6 +326,8 @@ class Table:
             Before which day rows were changed, and how.
         lacking : sequence of mappings
             Columns that the table gains.
+        version : int
+            The schema version that it has from now on.
         """
         schema = json.loads(self._delta.schema().to_json())
         schema["fields"] += lacking
@@ -317,8 +337,8 @@ class Table:
             known = self.before(name)
             latest = day if known is None else max(known, day)
             configuration[_BEFORE_KEYS[name]] = f"{latest:%Y-%m-%d}"
-        if "daily" in before:
-            settings = replace(self.settings, schema_version=SCHEMA_VERSION)
+        if version > self.settings.schema_version:
+            settings = replace(self.settings, schema_version=version)
             configuration[_SETTINGS_KEY] = settings.to_json()
         named = {"name": metadata.name, "description": metadata.description}
         changed = {
@@ -393,6 +413,17 @@ _CHECK = "check permissions and the disk, then run `fastflow store verify`"
 _ID_RANGE = ("path", "min.input", "max.input")
 _BY_TIME = ("min.hour", "path")
 _SIZE = ("path", "num_records")
+
+
+def _settings_of(place: Place, delta: DeltaTable) -> Settings:
+    """Return what a table says that it was made with."""
+    text = delta.metadata().configuration.get(_SETTINGS_KEY)
+    if text is None:
+        raise StoreError(
+            f"{place}: a Delta Lake table, but not one of fastflow; "
+            "name another directory"
+        )
+    return Settings.from_json(text, str(place))
 
 
 def _kind_of(path: str) -> str:

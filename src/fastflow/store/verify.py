@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fastflow.schema import COUNTS, INPUTS
+from fastflow.schema import INPUTS, ROW_TABLES
 from fastflow.store.parquet import conformed, reading
 from fastflow.store.place import Place, content_hash, is_ours
 from fastflow.store.query import Query
@@ -22,8 +22,12 @@ _COLUMNS = [
     "path",
     "status",
     "counted",
+    "backscatter",
     "first_packet",
 ]
+
+#: What the rows of an input add up to: the column of its record, and the tables.
+_ADD_UP_TO = {"counted": ("counts", "sources"), "backscatter": ("backscatter",)}
 
 
 @dataclass
@@ -146,10 +150,28 @@ def _check_strays(table: Table, verdict: Verdict) -> None:
 
 def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -> None:
     """Compare the rows of each input with what was counted of it."""
-    expected = _live_inputs(good.get("inputs", []), table.before("expired"), verdict)
-    verdict.inputs = len(expected)
+    live = _live_inputs(good.get("inputs", []), verdict)
+    verdict.inputs = len(live)
+    expired = table.before("expired")
+    for column, kinds in _ADD_UP_TO.items():
+        expected = {one: _range(row, column, expired) for one, row in live.items()}
+        kept = [kind for kind in kinds if kind in table.settings.row_tables]
+        if kept:
+            _check_sums(table, good, kept, expected, verdict)
+    verdict.repeated -= verdict.wrong.keys()
+    verdict.wrong |= dict.fromkeys(verdict.repeated, "recorded more than once")
+
+
+def _check_sums(
+    table: Table,
+    good: dict[str, list[Path]],
+    kinds: Sequence[str],
+    expected: dict[str, range],
+    verdict: Verdict,
+) -> None:
+    """Compare tables whose rows of an input add up to the same."""
     vague = {one: n[-1] for one, n in expected.items() if len(n) > 1}
-    for kind in ("counts", "sources") if table.settings.sources else ("counts",):
+    for kind in kinds:
         found = _packets_by_input(kind, good.get(kind, []))
         for input_id in expected.keys() | found.keys():
             n_packets = found.get(input_id, 0)
@@ -161,38 +183,41 @@ def _check_inputs(table: Table, good: dict[str, list[Path]], verdict: Verdict) -
                     f"{expected[input_id][-1]:,} counted"
                 )
             else:
-                # Of what has expired, the same has to have expired in both tables.
+                # Of what has expired, the same has to have expired in all of them.
                 expected[input_id] = range(n_packets, n_packets + 1)
     if vague:
-        for input_id in _with_double_rows(good.get("counts", []), vague):
-            verdict.wrong[input_id] = "rows of counts that are there twice"
+        for input_id in _with_double_rows(kinds[0], good.get(kinds[0], []), vague):
+            verdict.wrong[input_id] = f"rows of {kinds[0]} that are there twice"
         fewer = {one for one, counted in vague.items() if counted not in expected[one]}
-        for input_id in _may_be_hit(table, fewer, verdict):
+        for input_id in _may_be_hit(table, kinds, fewer, verdict):
             verdict.wrong.setdefault(input_id, "rows of it may be in damaged files")
-    verdict.repeated -= verdict.wrong.keys()
-    verdict.wrong |= dict.fromkeys(verdict.repeated, "recorded more than once")
 
 
-def _may_be_hit(table: Table, input_ids: Iterable[str], verdict: Verdict) -> set[str]:
-    """Return inputs that may have lost the same rows of all tables.
+def _may_be_hit(
+    table: Table, kinds: Iterable[str], input_ids: Iterable[str], verdict: Verdict
+) -> set[str]:
+    """Return inputs that may have lost the same rows of all these tables.
 
     Of an input without its old hours, nobody could tell by the sums.
     """
     bad = [*verdict.damaged, *verdict.missing]
     hit = set(input_ids)
-    for kind in ("counts", "sources") if table.settings.sources else ("counts",):
+    for kind in kinds:
         ranges = table.id_ranges({*bad}.intersection(table.files(kind)))
         hit = {one for one in hit if any(low <= one <= high for low, high in ranges)}
     return hit
 
 
-def _with_double_rows(paths: list[Path], input_ids: Collection[str]) -> list[str]:
-    """Return inputs that have two rows of one cell in `counts`."""
+def _with_double_rows(
+    kind: str, paths: list[Path], input_ids: Collection[str]
+) -> list[str]:
+    """Return inputs that have two rows of one cell, or of one victim and hour."""
     query = Query()
-    query.show({"counts": paths})
-    cell = ", ".join(COUNTS.names[: COUNTS.names.index("packets")])
+    query.show({kind: paths})
+    names = ROW_TABLES[kind].names
+    cell = ", ".join(names[: names.index("packets")])
     table = query.run(
-        "select distinct input from (select input from counts where input in "
+        f"select distinct input from (select input from {kind} where input in "
         f"(select unnest(?)) group by {cell}, input having count(*) > 1)",
         [sorted(input_ids)],
     )
@@ -200,13 +225,9 @@ def _with_double_rows(paths: list[Path], input_ids: Collection[str]) -> list[str
 
 
 def _live_inputs(
-    paths: Iterable[Path], expired: datetime | None, verdict: Verdict
-) -> dict[str, range]:
-    """Return how many packets the store may have of each input whose rows are there.
-
-    As many as were counted, or fewer if some of them came before a day whose hours have
-    expired.
-    """
+    paths: Iterable[Path], verdict: Verdict
+) -> dict[str, Mapping[str, Any]]:
+    """Return the records of the inputs whose rows are in the store."""
     rows: list[dict[str, Any]] = []
     for path in paths:
         with reading(path) as file:
@@ -217,16 +238,20 @@ def _live_inputs(
     verdict.paths = {row["input"]: row["path"] for row in (*rows, *taken)}
     gone = {old for row in taken for old in (row["supersedes"] or "").split()}
     gone |= {row["input"] for row in taken if row["part_of"] is not None}
-    return {
-        row["input"]: range(
-            0 if _is_before(row, expired) else row["counted"], row["counted"] + 1
-        )
-        for row in taken
-        if row["input"] not in gone
-    }
+    return {row["input"]: row for row in taken if row["input"] not in gone}
 
 
-def _is_before(row: dict[str, Any], day: datetime | None) -> bool:
+def _range(row: Mapping[str, Any], column: str, expired: datetime | None) -> range:
+    """Return how many packets of an input a table may have.
+
+    As many as the record says, or fewer if some of them came before a day whose hours
+    have expired. Nothing is said by a fastflow that did not know of the table.
+    """
+    n_packets = row[column] or 0
+    return range(0 if _is_before(row, expired) else n_packets, n_packets + 1)
+
+
+def _is_before(row: Mapping[str, Any], day: datetime | None) -> bool:
     first = row["first_packet"]
     return day is not None and first is not None and first < day
 

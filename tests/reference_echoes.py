@@ -3,7 +3,8 @@
 The victim sent the packet. In ICMP 3, 4, 5, 11 and 12 and ICMPv6 1 to 4 it is the
 destination of the packet that is quoted, of the IP version that carried the error; a
 quote that is too short for an IP header (IPv4: 20 bytes, IPv6: 40), of another version,
-or with the destination of the error itself, names none. The victim's port is the source
+with another source than the destination of the error, or with that as its destination,
+names none. The victim's port is the source
 port; in a quote of UDP or TCP the destination port, if it is there: not in a later
 fragment, and not behind extension headers.
 """
@@ -30,14 +31,16 @@ def victim(row: Row) -> tuple[bytes, int | None] | None:
     if row["ip_version"] == 4:
         if len(quote) < 20 or quote[0] >> 4 != 4 or quote[0] % 16 < 5:
             return None
-        address = bytes(10) + b"\xff\xff" + quote[16:20]
+        mapped = bytes(10) + b"\xff\xff"
+        sender, address = mapped + quote[12:16], mapped + quote[16:20]
         size, proto = quote[0] % 16 * 4, quote[9]
         is_first = (quote[6] % 32) * 256 + quote[7] == 0
     else:
         if len(quote) < 40 or quote[0] >> 4 != 6:
             return None
-        address, size, proto, is_first = quote[24:40], 40, quote[6], True
-    if address == row["dst"]:
+        sender, address = quote[8:24], quote[24:40]
+        size, proto, is_first = 40, quote[6], True
+    if sender != row["dst"] or address == row["dst"]:
         return None
     ports = quote[size : size + 4]
     has_port = proto in (6, 17) and is_first and len(ports) == 4

@@ -264,9 +264,12 @@ def icmp_errors(draw: st.DrawFn) -> bytes:
     quote = draw(quoted)[: draw(st.sampled_from([100, 100, 44, 40, 28, 24, 20, 19]))]
     kind = draw(st.sampled_from([3, 4, 5, 11, 12] if is_ipv4 else [1, 2, 3, 4]))
     message = b.icmp(quote, type=kind)
+    is_ours = draw(weighted((4, st.just(True)), (1, st.just(False))))
     if is_ipv4:
-        return b.ipv4(message, proto=b.ICMP, src=draw(addresses4), dst=draw(addresses4))
-    return b.ipv6(message, proto=b.ICMPV6, src=draw(addresses6), dst=draw(addresses6))
+        dst = quote[12:16] if is_ours and len(quote) >= 16 else draw(addresses4)
+        return b.ipv4(message, proto=b.ICMP, src=draw(addresses4), dst=dst)
+    dst = quote[8:24] if is_ours and len(quote) >= 24 else draw(addresses6)
+    return b.ipv6(message, proto=b.ICMPV6, src=draw(addresses6), dst=dst)
 
 
 network_packets = weighted(

@@ -70,20 +70,22 @@ static inline void ff_echo_port(ff_echo *echo, ff_span quote, size_t header_byte
     echo->port = ff_dst_port(quote.p + header_bytes);
 }
 
-/* A quote of the sensor's own address as the victim is made up, and must not be kept.
- */
+/* What is quoted was sent in the name of whoever gets the error; any other quote is
+ * made up. The victim is somebody else: a sensor's address must not be kept as one. */
 FF_OUTLINE ff_echo ff_echo_of_quote(ff_span q, const uint8_t *ip, uint8_t version) {
     ff_echo echo = {0};
     if (version == 4) {
         if (!ff_has(q, FF_IPV4_MIN_BYTES) || q.p[0] >> 4 != 4) return echo;
         size_t header_bytes = ff_ipv4_header_bytes(q.p);
         if (header_bytes < FF_IPV4_MIN_BYTES) return echo;
+        if (memcmp(q.p + 12, ip + 16, 4) != 0) return echo;
         if (memcmp(q.p + 16, ip + 16, 4) == 0) return echo;
         echo.victim = q.p + 16;
         if (ff_ipv4_frag_bytes(q.p) == 0) ff_echo_port(&echo, q, header_bytes, q.p[9]);
         return echo;
     }
     if (!ff_has(q, FF_IPV6_HEADER_BYTES) || q.p[0] >> 4 != 6) return echo;
+    if (memcmp(q.p + 8, ip + 24, 16) != 0) return echo;
     if (memcmp(q.p + 24, ip + 24, 16) == 0) return echo;
     echo.victim = q.p + 24;
     ff_echo_port(&echo, q, FF_IPV6_HEADER_BYTES, q.p[6]);

@@ -68,13 +68,14 @@ build: $(STAMP) ## compile what has changed of native/
 # What a report on the third quarter of 2020 shows first: sensors in Japan, Japan's days.
 DEMO_QUESTION := --store demo/counts --period 2020-Q3 --tz Asia/Tokyo --sensors JP
 
-demo: build ## make two quarters of captures, reduce them, show tables of the second
+demo: build ## make two quarters of captures, reduce them, show what the second one has
 	rm -rf demo
 	fastflow synth tsubame-2020q3 --scale $(DEMO_SCALE) -o demo/captures
 	fastflow reduce demo/captures --store demo/counts --sensor '{parent}'
 	cp demo/captures/sensors.toml demo/counts
 	fastflow top $(DEMO_QUESTION) --by port -n 5
 	fastflow top $(DEMO_QUESTION) --by country -n 5
+	fastflow events $(DEMO_QUESTION) -n 5
 	fastflow trend $(DEMO_QUESTION) --by window -n 3 --where country=JP --where port=445/tcp --every week --measure sources
 
 docs: build ## write the names of what can be wrong into docs/captures.md

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastflow.schema import InputRecord, Reduced
+from fastflow.schema import BACKSCATTER, InputRecord, Reduced
 from fastflow.store import Store
 from fastflow.synth.scenario import Scenario
 from fastflow.synth.tallies import tally
@@ -58,7 +58,7 @@ def _inputs(
             first_packet=start,
             last_packet=end - 1,
         )
-        found.append(Reduced(record, TableRows(*tables)))
+        found.append(Reduced(record, TableRows(*tables, BACKSCATTER.empty_table())))
     return found
 
 

@@ -99,6 +99,8 @@ def test_each_is_told_once_with_what_explains_it(store: Store) -> None:
     assert surge["slice"].items() >= named.items()
     assert surge["packets"] - surge["baseline"] == pytest.approx(2400, rel=0.05)
     assert surge["text"].startswith("445/TCP (microsoft-ds) from Japan with window 819")
+    assert "A possible reading: window 8192 on 445/TCP is what" in surge["text"]
+    assert any("since 2017: MS17-010" in line for line in surge["evidence"])
     assert burst["kind"] == "fixed"
     assert burst["slice"] == {"country": "NZ", "traffic": "backscatter"}
     assert burst["fixed"] == {

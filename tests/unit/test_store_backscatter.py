@@ -106,7 +106,7 @@ def test_a_store_without_sources_has_no_victims(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"packets": 55, "bin_packets": [55]}, "packets in backscatter: 55, expec"),
+        ({"packets": 55, "bin_packets": [55]}, "packets in backscatter: 55"),
         ({"bin_packets": [4]}, "packets in bins: 4, expected 5"),
         ({"bin_packets": [3, 3]}, "packets in bins: 6, expected 5"),
         ({"input": "other"}, "inputs of its rows"),

@@ -203,6 +203,8 @@ def _build(schema: pa.Schema, rows: _Rows, text: Mapping[str, Any]) -> pa.Table:
         "dst_port": _nullable(rows["dst_port"], ~is_icmp),
         "icmp_type": _nullable(rows["icmp_type"], is_icmp),
         "ip_version": pa.array(np.full(len(is_icmp), 4)),
+        # Sequence numbers that differ do so at random, but for the tools of `tool`.
+        "tcp_seq_key": pa.nulls(len(is_icmp)),
         **{name: _nullable(rows[name], rows[name] >= 0) for name in _SHARED},
     }
     return pa.table(

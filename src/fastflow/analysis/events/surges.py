@@ -1,7 +1,7 @@
 """Sudden rises: the stretches of time in which a series is least likely as it is.
 
 For each start and several lengths the likelihood ratio of Kulldorff's scan statistic
-(Commun. Stat. Theory Methods 26, 1997), divided by the dispersion, is compared: its
+(Communications in Statistics 26, 1997), divided by the dispersion, is compared: its
 exponential bounds the chance of so many counts (Chernoff's bound). The best stretches
 of all series are hits where the false discovery rate allows it (Benjamini & Hochberg,
 J. R. Stat. Soc. B 57, 1995; `scipy.stats.false_discovery_control`).

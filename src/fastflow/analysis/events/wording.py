@@ -7,8 +7,9 @@ from typing import Any
 
 from fastflow.addresses import to_text
 from fastflow.analysis.events.event import Event
-from fastflow.analysis.events.slices import Value
+from fastflow.analysis.events.slices import Value, as_columns
 from fastflow.analysis.keys import PORT_PROTOCOLS
+from fastflow.knowledge import readings
 from fastflow.names import country_name, proto_name, service_name
 from fastflow.zones import hour_at
 
@@ -24,7 +25,7 @@ _OTHERS = {"window": "windows", "country": "countries", "service": "ports"}
 
 
 def describe(event: Event, zone: tzinfo) -> tuple[str, list[str]]:
-    """Return one to three sentences about an event, and lines of evidence."""
+    """Return one to four sentences about an event, and lines of evidence."""
     text = f"{_subject(event)} {_PREDICATES[event.kind](event, zone)}"
     evidence = []
     if others := event.details.get("others"):
@@ -45,6 +46,11 @@ def describe(event: Event, zone: tzinfo) -> tuple[str, list[str]]:
     if event.kind == "trend" and "slope" in event.details:
         slope = event.details["slope"]
         evidence.append(f"slope (Theil-Sen): {slope:+.2f} sources a day, each day")
+    # What speaks of most columns is said; that is a reading, and no verdict.
+    for reading in readings(as_columns(event.whole))[:1]:
+        text += f" A possible reading: {reading.text}."
+        about = ", ".join(reading.about)
+        evidence.append(f"since {reading.years[0]}: {about} ({reading.source})")
     return text, evidence
 
 

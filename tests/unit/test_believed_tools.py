@@ -144,7 +144,7 @@ def slow(rows: list[Row]) -> dict[str, int]:
 
 def is_probe(row: Row) -> bool:
     is_syn = row["traffic"] == "scan" and ":" not in row["src"]
-    return is_syn and row["tool"] is None and row["signature"] is not None
+    return is_syn and row["tool"] is None
 
 
 def shows(pair: str, rows: list[Row]) -> bool:

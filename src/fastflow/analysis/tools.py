@@ -49,13 +49,12 @@ def rows_with_tools(selection: Selection, hours: Hours | None) -> tuple[str, lis
     selection.add_sensors(of)
     packets, pairs = _rules(is_pair=False), _rules(is_pair=True)
     believed = " union all ".join([_of_packets(packets), *map(_of_pair, pairs)])
-    has_signature = f"signature is null or signature not in ({_own_signatures()})"
     return (
         f"(with evidence as (select * from sources where {of}), "
         f"believed(of_src, of_version, of_tool, of_signature, is_pair) as ({believed}) "
         "select sources.* replace (of_tool as tool) from sources left join believed "
         "on src = of_src and ip_version = of_version and if(is_pair, "
-        f"{_PROBES} and if(of_signature is null, {has_signature}, "
+        f"{_PROBES} and if(of_signature is null, {_of_no_pair()}, "
         "signature = of_signature), tool = of_tool)) as sources",
         of.params,
     )
@@ -65,9 +64,10 @@ def _rules(is_pair: bool) -> list[Rule]:
     return [rule for rule in known_tools().rules if rule.is_pair == is_pair]
 
 
-def _own_signatures() -> str:
-    """Return the signatures that some pair has for its own."""
-    return ", ".join(f"'{r.signature}'" for r in _rules(is_pair=True) if r.signature)
+def _of_no_pair() -> str:
+    """Return the condition that no pair has a row's signature for its own."""
+    own = [f"'{r.signature}'" for r in _rules(is_pair=True) if r.signature]
+    return f"(signature is null or signature not in ({', '.join(own)}))"
 
 
 def _of_packets(rules: list[Rule]) -> str:
@@ -86,7 +86,7 @@ def _of_pair(rule: Rule) -> str:
     A row has a key where its sequence numbers differ, which is half of the evidence.
     """
     if rule.signature is None:
-        is_probe = f"tcp_seq is null and signature not in ({_own_signatures()})"
+        is_probe = f"tcp_seq is null and {_of_no_pair()}"
         key, differs, signature = "tcp_seq_key", "true", "null"
     else:
         is_probe = f"signature = '{rule.signature}'"

@@ -47,16 +47,22 @@ def rows_with_tools(selection: Selection, hours: Hours | None) -> tuple[str, lis
     """
     of = Conditions.of(None, hours)
     selection.add_sensors(of)
+    # Not one subquery for all: it would be made a copy of the whole table.
+    evidence = f"sources where {of}"
     packets, pairs = _rules(is_pair=False), _rules(is_pair=True)
-    believed = " union all ".join([_of_packets(packets), *map(_of_pair, pairs)])
+    parts = [
+        _of_packets(packets, evidence),
+        *(_of_pair(rule, evidence) for rule in pairs),
+    ]
+    believed = " union all ".join(parts)
     return (
-        f"(with evidence as (select * from sources where {of}), "
-        f"believed(of_src, of_version, of_tool, of_signature, is_pair) as ({believed}) "
+        f"(with believed(of_src, of_version, of_tool, of_signature, is_pair) "
+        f"as ({believed}) "
         "select sources.* replace (of_tool as tool) from sources left join believed "
         "on src = of_src and ip_version = of_version and if(is_pair, "
         f"{_PROBES} and if(of_signature is null, {_of_no_pair()}, "
         "signature = of_signature), tool = of_tool)) as sources",
-        of.params,
+        of.params * believed.count(evidence),
     )
 
 
@@ -70,23 +76,26 @@ def _of_no_pair() -> str:
     return f"(signature is null or signature not in ({', '.join(own)}))"
 
 
-def _of_packets(rules: list[Rule]) -> str:
+def _of_packets(rules: list[Rule], evidence: str) -> str:
     """Return sources and their tools: those of which they have enough packets."""
     least = " ".join(f"when '{rule.tool}' then {rule.packets}" for rule in rules)
     return (
-        "select src, ip_version, tool, null, false from evidence "
-        "where tool is not null group by src, ip_version, tool "
+        f"select src, ip_version, tool, null, false from {evidence} "
+        "and tool is not null group by src, ip_version, tool "
         f"having sum(packets) >= case tool {least} else 1 end"
     )
 
 
-def _of_pair(rule: Rule) -> str:
+def _of_pair(rule: Rule, evidence: str) -> str:
     """Return the sources of a tool that shows in several packets only.
 
     A row has a key where its sequence numbers differ, which is half of the evidence.
     """
     if rule.signature is None:
-        is_probe = f"tcp_seq is null and {_of_no_pair()}"
+        has_key = (
+            f"select src from {evidence} and {_PROBES} and tcp_seq_key is not null"
+        )
+        is_probe = f"tcp_seq is null and {_of_no_pair()} and src in ({has_key})"
         key, differs, signature = "tcp_seq_key", "true", "null"
     else:
         is_probe = f"signature = '{rule.signature}'"
@@ -95,7 +104,7 @@ def _of_pair(rule: Rule) -> str:
         signature = f"'{rule.signature}'"
     keys = (
         f"select src, {key} as key, sum(packets) as n, {differs} as differs "
-        f"from evidence where {_PROBES} and {is_probe} group by src, key"
+        f"from {evidence} and {_PROBES} and {is_probe} group by src, key"
     )
     return (
         f"select src, 4, '{rule.tool}', {signature}, true from ({keys}) group by src "

@@ -73,13 +73,13 @@ def believed(by: str, rows: list[dict]) -> list[dict]:
     """Return rows as a ranking of tools sees them: one packet is not yet masscan."""
     if by != "tool":
         return rows
-    masscan: dict[bytes, int] = defaultdict(int)
+    masscan: dict[tuple[bytes, int], int] = defaultdict(int)
     for row in rows:
         if row["tool"] == "masscan":
-            masscan[row["src"]] += row["packets"]
+            masscan[row["src"], row["ip_version"]] += row["packets"]
     return [
         row | {"tool": None}
-        if row["tool"] == "masscan" and masscan[row["src"]] < 2
+        if row["tool"] == "masscan" and masscan[row["src"], row["ip_version"]] < 2
         else row
         for row in rows
     ]

@@ -56,7 +56,9 @@ def tally(capture: Path, table: CountryTable, workers: int = 1) -> int:
             raise ValueError(f"{capture}: no capture")
         # Nobody holds what the counting took, nor the runs: the rows get their memory.
         counting = Counting(table)
-        rows = HourlyRows(counting.count(reader, workers), table.codes, "lab", "bench")
+        names = reader.decoding.tools.names
+        runs = counting.count(reader, workers)
+        rows = HourlyRows(runs, table.codes, names, "lab", "bench")
         del counting
     counts, _ = rows.tables(workers)
     return int(counts["packets"].to_numpy().sum())

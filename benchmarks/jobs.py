@@ -59,7 +59,7 @@ def tally(capture: Path, table: CountryTable, workers: int = 1) -> int:
         names = reader.decoding.tools.names
         runs = counting.count(reader, workers)
         rows = HourlyRows(runs, table.codes, names, "lab", "bench")
-        del counting
+        del counting, runs
     counts, _ = rows.tables(workers)
     return int(counts["packets"].to_numpy().sum())
 

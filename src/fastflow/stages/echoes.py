@@ -144,9 +144,9 @@ def _bins(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the bins of rows, in order: the row's number, the bin's, its packets."""
     drawn = cells["sketch"].take(pa.array(sketches)).combine_chunks()
-    bits = np.frombuffer(drawn.buffers()[1], np.uint8)[: len(drawn) * 24]
-    is_set = np.unpackbits(bits.reshape(-1, 24), axis=1, bitorder="little")
-    sketch, bit = np.nonzero(is_set)
+    drawn_bytes = np.frombuffer(drawn.buffers()[1], np.uint8)[: len(drawn) * 24]
+    is_set = np.unpackbits(drawn_bytes, bitorder="little")
+    sketch, bit = np.divmod(np.flatnonzero(is_set), 24 * 8)
     at = sketches[sketch]
     others = np.flatnonzero((slot >= _SKETCHES) & (slot < _PORT_SLOTS))
     rows = np.concatenate([row_of[at], row_of[others]])

@@ -27,6 +27,8 @@ from reference_attacks import Attack
 from strategies import relaxed
 
 T0 = b.T0
+#: More seconds than 32 bits count, from 1970 on.
+LATE = 70 * 365 * 86_400
 VICTIMS = [bytes(10) + b"\xff\xff" + bytes([203, 0, 113, n]) for n in range(3)]
 
 
@@ -38,6 +40,7 @@ def floods(draw: st.DrawFn) -> list[tuple[bytes, int, int]]:
     for _ in range(draw(st.integers(1, 5))):
         victim = rng.choice(VICTIMS)
         begin = T0 + rng.choice([0, 3000, 3590, 7000]) + rng.randrange(60)
+        begin += rng.choice([0, 0, 0, LATE])
         for _ in range(rng.randint(1, 4)):
             seconds = rng.choice([5, 55, 60, 65, 120, 600])
             n = rng.choice([5, 24, 25, 30, 31, 60, 200])

@@ -33,7 +33,8 @@ STRANGE = """
 select * from backscatter where len(bins) = 0 or len(bins) <> len(bin_packets)
     or list_min(bin_packets) < 1 or len(list_distinct(bins)) <> len(bins)
     or list_sort(bins) <> bins or list_sort(ports) <> ports or len(ports) > 16
-    or bins[1] * 10 < epoch(hour) or bins[-1] * 10 >= epoch(hour) + 3600
+    or bins[1]::bigint * 10 < epoch(hour)
+    or bins[-1]::bigint * 10 >= epoch(hour) + 3600
 """
 
 #: Echoes of two victims, so that some share a bin, an hour or nothing.

@@ -42,7 +42,8 @@ with hours as (
     select * from backscatter semi join victims using ({_VICTIM})
 ), counted as (
     select {_VICTIM}, bin, sum(packets)::bigint as packets from (
-        select {_VICTIM}, unnest(bins) as bin, unnest(bin_packets) as packets from rows
+        select {_VICTIM}, unnest(bins)::bigint as bin,
+            unnest(bin_packets) as packets from rows
     ) group by all
 ), parted as (
     select *, coalesce(bin - lag(bin) over (partition by {_VICTIM} order by bin)

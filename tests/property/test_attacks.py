@@ -20,6 +20,8 @@ import fastflow
 import reference
 import reference_attacks
 import reference_echoes
+from fastflow.analysis.events.attacks import read_attacks
+from fastflow.analysis.selection import Selection
 from fastflow.schema import BACKSCATTER
 from fastflow.store import Store
 from fastflow.store.attacks import ATTACKS
@@ -144,14 +146,18 @@ def capture(frames: Iterable[tuple[int, bytes]]) -> bytes:
     return builder.build()
 
 
+def slow_attacks(frames: Iterable[tuple[int, bytes]]) -> list[Attack]:
+    rows = reference.decode_capture(capture(frames)).rows
+    named = ((reference_echoes.victim(row), row) for row in rows)
+    return reference_attacks.attacks(
+        (victim[0], row["ip_version"], row["ts"]) for victim, row in named if victim
+    )
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_whole_way_whatever_way_it_was_split(tmp_path: Path, seed: int) -> None:
     frames = answers(seed)
-    rows = reference.decode_capture(capture(frames)).rows
-    named = ((reference_echoes.victim(row), row) for row in rows)
-    expected = reference_attacks.attacks(
-        (victim[0], row["ip_version"], row["ts"]) for victim, row in named if victim
-    )
+    expected = slow_attacks(frames)
     assert 1 <= len(expected) < 6
     rng = random.Random(seed)
     for n_parts, workers in ((1, 1), (1, 2), (3, 2), (7, 1)):
@@ -164,3 +170,22 @@ def test_the_whole_way_whatever_way_it_was_split(tmp_path: Path, seed: int) -> N
             path.write_bytes(capture(part))
             fastflow.reduce([path], store, f"sensor-{number % 2}", workers=workers)
         assert plain(Store(store).sql("select * from attacks")) == expected
+
+
+def test_attacks_as_some_sensors_saw_them(tmp_path: Path) -> None:
+    frames = [answers(seed) for seed in (0, 1)]
+    for sensor, seen in enumerate(frames):
+        path = tmp_path / f"{sensor}.pcap"
+        path.write_bytes(capture(seen))
+        fastflow.reduce([path], tmp_path / "store", f"sensor-{sensor}")
+    store = Store(tmp_path / "store")
+    hours = T0 // 3600 - 1, T0 // 3600 + 9
+    assert slow_attacks(frames[0]) != slow_attacks(frames[1])
+    for sensor, seen in enumerate(frames):
+        selection = Selection(store, sensors=[f"sensor-{sensor}"])
+        found = read_attacks(selection, *hours)
+        assert plain(pa.Table.from_pylist(found)) == slow_attacks(seen)
+    every = read_attacks(Selection(store), *hours)
+    assert plain(pa.Table.from_pylist(every)) == slow_attacks(
+        sorted(frames[0] + frames[1])
+    )

@@ -287,13 +287,10 @@ def _field(
 
 def _value(name: str, value: Any) -> Any:
     if name == "src":
-        return to_text(value, 4 if value[:12] == _MAPPED else 6)
+        return to_text(value)
     if name == "network":
         return _network(bytes.fromhex(value))
     return value
-
-
-_MAPPED = bytes(10) + b"\xff\xff"
 
 
 def _network(prefix: bytes) -> str:

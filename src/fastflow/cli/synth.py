@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from fastflow.cli.common import json_option, print_json
 from fastflow.cli.geo import geo_option
 from fastflow.cli.progress import load_with_progress, progress_bar
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: The kinds of `fastflow.synth.load`, named here so that `--help` loads no numpy.
 KINDS = ("scan", "scatter", "payload")
@@ -31,6 +35,19 @@ seed_option = click.option(
     metavar="S",
     help="The same seed and country table give the same bytes.",
 )
+
+
+def out_option(text: str) -> Callable[[_Function], _Function]:
+    """Return the option that names the directory, which its text is about."""
+    return click.option(
+        "-o",
+        "--output",
+        "out_dir",
+        required=True,
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help=text,
+    )
 
 
 @command.command()
@@ -57,15 +74,7 @@ seed_option = click.option(
 )
 @seed_option
 @geo_option
-@click.option(
-    "-o",
-    "--output",
-    "out_dir",
-    required=True,
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    help="Directory for <kind>.pcap and truth.json; made when it is not there.",
-)
+@out_option("Directory for <kind>.pcap and truth.json; made when it is not there.")
 @json_option
 def load(
     kind: str,
@@ -106,15 +115,7 @@ def load(
 )
 @seed_option
 @geo_option
-@click.option(
-    "-o",
-    "--output",
-    "out_dir",
-    required=True,
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    help="Directory for <sensor>/<day>.pcap, truth.json, sensors.toml.",
-)
+@out_option("Directory for <sensor>/<day>.pcap, truth.json, sensors.toml.")
 @json_option
 def quarter(
     scale: float, seed: int, geo: str | None, out_dir: str, as_json: bool
@@ -149,15 +150,7 @@ def quarter(
 @click.option("--quiet", is_flag=True, help="Plant nothing.")
 @seed_option
 @geo_option
-@click.option(
-    "-o",
-    "--output",
-    "out_dir",
-    required=True,
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    help="Directory for <sensor>/<day>.pcap and truth.json.",
-)
+@out_option("Directory for <sensor>/<day>.pcap and truth.json.")
 @json_option
 def phenomena(
     scale: float, quiet: bool, seed: int, geo: str | None, out_dir: str, as_json: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 #: Rows of a batch, unless fewer are wanted.
 BATCH_ROWS = 1 << 18
@@ -28,6 +29,14 @@ def constant(text: pa.Array, n_rows: int) -> pa.Array:
     else:
         codes = pa.array(np.zeros(n_rows, np.int32))
     return pa.DictionaryArray.from_arrays(codes, text, safe=False)
+
+
+def what_occurs(texts: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return texts with a dictionary of those that occur, by first appearance."""
+    codes = pc.dictionary_encode(texts.indices)
+    return pa.DictionaryArray.from_arrays(
+        codes.indices, texts.dictionary.take(codes.dictionary)
+    )
 
 
 def of_any_length(addresses: pa.Array) -> pa.Array:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastflow.schema import row_schema
-from fastflow.stages.columns import BATCH_ROWS, constant, of_any_length
+from fastflow.stages.columns import BATCH_ROWS, constant, of_any_length, what_occurs
 
 #: How many of a victim's ports a row keeps.
 N_PORTS = 16
@@ -213,13 +213,6 @@ def _batch(table: pa.Table) -> pa.RecordBatch:
     for field in table.schema:
         column = table[field.name].combine_chunks()
         if pa.types.is_dictionary(field.type):
-            column = _compact(column)
+            column = what_occurs(column)
         columns.append(column)
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
-
-
-def _compact(texts: pa.DictionaryArray) -> pa.DictionaryArray:
-    codes = pc.dictionary_encode(texts.indices)
-    return pa.DictionaryArray.from_arrays(
-        codes.indices, texts.dictionary.take(codes.dictionary)
-    )

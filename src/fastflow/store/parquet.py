@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from fastflow.errors import StoreError
 from fastflow.schema import INPUTS, SOURCES, row_schema
+from fastflow.stages.columns import what_occurs
 from fastflow.store.durable import NewFile
 
 #: Columns with file statistics, so that a query opens the files of its hours only.
@@ -143,12 +144,8 @@ def encoded(rows: pa.Table, kind: str) -> pa.Table:
 
 
 def _dictionary(texts: pa.Array) -> pa.DictionaryArray:
-    if not pa.types.is_dictionary(texts.type):
-        return pc.dictionary_encode(texts)
-    codes = pc.dictionary_encode(texts.indices)
-    return pa.DictionaryArray.from_arrays(
-        codes.indices, texts.dictionary.take(codes.dictionary)
-    )
+    is_encoded = pa.types.is_dictionary(texts.type)
+    return what_occurs(texts) if is_encoded else pc.dictionary_encode(texts)
 
 
 def row_groups(tables: Iterable[pa.Table], kind: str) -> Iterator[pa.Table]:

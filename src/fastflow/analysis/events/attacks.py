@@ -9,6 +9,8 @@ import numpy as np
 from fastflow.analysis.events.event import DAYS_BETWEEN, Event
 from fastflow.analysis.events.slices import FIELDS, Value
 from fastflow.analysis.selection import Selection
+from fastflow.analysis.where import Conditions
+from fastflow.store.attacks import ATTACKS
 from fastflow.zones import HOUR, hour_at, hour_number
 
 _COLUMNS = {"window": "tcp_window"}
@@ -16,22 +18,21 @@ _ONE_PER_HOUR = 1.0
 
 
 def read_attacks(selection: Selection, start: int, end: int) -> list[dict[str, Any]]:
-    """Return the attacks that touch some hours; none of a store that keeps none.
+    """Return the attacks that touch some hours, as the selected sensors saw them.
 
     Filters are on columns that attacks do not have, so that none are told with one.
     """
-    views = selection.store.sql(
-        "select 1 from information_schema.tables where table_name = 'attacks'"
-    )
-    if not views.num_rows or selection.has_filters:
+    if selection.has_filters:
         return []
-    return list(
-        selection.store.sql(
-            'select * from attacks where start < ? and "end" >= ? '
-            "order by start, src, ip_version",
-            [hour_at(end), hour_at(start)],
-        ).to_pylist()
+    seen = Conditions()
+    selection.add_sensors(seen)
+    found = selection.store.sql(
+        f"with backscatter as (from main.backscatter where {seen}) "
+        f'select * from ({ATTACKS}) where start < ? and "end" >= ? '
+        "order by start, src, ip_version",
+        [*seen.params, hour_at(end), hour_at(start)],
     )
+    return list(found.to_pylist())
 
 
 def add_attacks(found: list[Event], rows: list[dict[str, Any]], clump: float) -> None:

@@ -37,6 +37,7 @@ LAYERS = (
     ("pipeline",),
     ("analysis",),
     ("charts",),
+    ("report",),
     ("cli",),
     ("__main__",),
 )

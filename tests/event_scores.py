@@ -19,8 +19,6 @@ from scenario_store import make_store
 
 #: A burst begins within an hour of when it is told to, a trend within a week.
 ONSET_HOURS = {"trend": 7 * 24}
-#: Attacks are told as such where the store has the view `attacks`.
-SAME_KIND = {"attack": "fixed"}
 SIZES = ((0, 5), (5, 7), (7, 10), (10, 20), (20, 40), (40, float("inf")))
 
 Found = dict[str, Any]
@@ -82,7 +80,7 @@ class Score:
             "onset": abs(hour_of(match["start"]) - planted.start)
             <= ONSET_HOURS.get(planted.kind, 1),
             "exact": match["slice"] == planted.slice,
-            "kind": match["kind"] == SAME_KIND.get(planted.kind, planted.kind),
+            "kind": match["kind"] == planted.kind,
         }
         for name, is_right in checks.items():
             setattr(self, name, getattr(self, name) + is_right)

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastflow.schema import BACKSCATTER, InputRecord, Reduced
+from fastflow.schema import InputRecord, Reduced
 from fastflow.store import Store
+from fastflow.synth.echoes import tally_echoes
 from fastflow.synth.scenario import Scenario
 from fastflow.synth.tallies import tally
 from reduced import TableRows
@@ -19,20 +20,21 @@ HOUR_US = 3_600_000_000
 
 def make_store(scenario: Scenario, root: Path) -> Store:
     """Make a store as if each sensor had a capture for each time on the air."""
-    counts, sources = tally(scenario.cells, **scenario.tally_arguments())
+    arguments = scenario.tally_arguments()
+    tables = (
+        *tally(scenario.cells, **arguments),
+        tally_echoes(scenario.cells, seed=scenario.seed, **arguments),
+    )
     batch = []
     for index, name in enumerate(scenario.sensors.names):
-        mine = counts.filter(pc.equal(counts["sensor"], name))
-        theirs = sources.filter(pc.equal(sources["sensor"], name))
-        batch.extend(_inputs(scenario, index, mine, theirs))
+        mine = [table.filter(pc.equal(table["sensor"], name)) for table in tables]
+        batch.extend(_inputs(scenario, index, mine))
     store = Store(root, create=True)
     store.publish(batch)
     return store
 
 
-def _inputs(
-    scenario: Scenario, index: int, counts: pa.Table, sources: pa.Table
-) -> list[Reduced]:
+def _inputs(scenario: Scenario, index: int, of_sensor: list[pa.Table]) -> list[Reduced]:
     """Return one input for each run of hours that a sensor listened."""
     from fastflow.synth.noise import FIRST_HOUR
 
@@ -43,7 +45,7 @@ def _inputs(
     found = []
     for number, (first, after) in enumerate(edges.reshape(-1, 2).tolist()):
         start, end = (FIRST_HOUR + first) * HOUR_US, (FIRST_HOUR + after) * HOUR_US
-        tables = [_between(table, start, end) for table in (counts, sources)]
+        tables = [_between(table, start, end) for table in of_sensor]
         input_id = f"scenario-{name}-{number}"
         tables = [_named(table, input_id) for table in tables]
         counted = pc.sum(tables[0]["packets"]).as_py() or 0
@@ -58,7 +60,7 @@ def _inputs(
             first_packet=start,
             last_packet=end - 1,
         )
-        found.append(Reduced(record, TableRows(*tables, BACKSCATTER.empty_table())))
+        found.append(Reduced(record, TableRows(*tables)))
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from event_scores import hour_of
 from fastflow.analysis.events.attacks import add_attacks
 from fastflow.analysis.events.event import Event
 from fastflow.cli.events import command
@@ -157,6 +158,44 @@ def test_days_are_those_of_the_zone(store: Store) -> None:
 
 def test_an_empty_store_has_no_events(tmp_path: Path) -> None:
     assert Store(tmp_path / "store", create=True).events() == []
+
+
+def rising(first: int, last: int, peak: range) -> Cells:
+    """Return ever more sources from everywhere to a port that nobody asked for."""
+    rng = np.random.default_rng(2)
+    hour = np.arange(N_HOURS)
+    course = 90 * np.clip((hour - first) / (last - first), 0, 1)
+    course[peak] *= 3
+    hour = np.repeat(hour, rng.poisson(course))
+    country = rng.integers(0, 25, len(hour))
+    return make_cells(
+        len(hour),
+        hour=FIRST_HOUR + hour,
+        sensor=rng.integers(0, 3, len(hour)),
+        src=np.array(FIRST_ADDRESSES)[country] + 16 * rng.integers(0, 4000, len(hour)),
+        packets=rng.integers(1, 4, len(hour)),
+        ip_ttl=rng.integers(40, 120, len(hour)),
+        dst_port=9200,
+        style=STYLE_8192,
+    )
+
+
+def test_what_begins_during_an_overwhelming_trend_is_another(tmp_path: Path) -> None:
+    """Countries rise with the trend, but none as the one that is new."""
+    hours = range(850, N_HOURS)
+    new = sent("ZA", hours, 2, 30, proto=6, style=STYLE_512)
+    new["dst_port"] = 2000 + np.arange(len(new)) * 7919 % 40_000
+    new["style"] = np.arange(len(new)) % 10
+    trend = rising(480, 1944, range(1200, 1230))
+    found = store_of(tmp_path, network(1, 1, 1), trend, new).events()
+    told = {one["kind"]: one["slice"] for one in found}
+    assert len(found) == 2, found
+    assert told["newcomer"] == {"country": "ZA"}
+    named = {"proto": 6, "dst_port": 9200, "tcp_window": 8192}
+    assert told["trend"].items() >= named.items()
+    (rise,) = (one for one in found if one["kind"] == "trend")
+    assert abs(hour_of(rise["start"]) - FIRST_HOUR - 480) <= 7 * 24
+    assert any("peak" in line for line in rise["evidence"])
 
 
 def test_gaps_and_sensors_that_come_and_go_are_no_events(tmp_path: Path) -> None:

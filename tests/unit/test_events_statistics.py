@@ -11,7 +11,7 @@ from scipy.stats import kendalltau, poisson
 from fastflow.analysis.coverage import Coverage
 from fastflow.analysis.events.baseline import LENGTHS, Clock, Expected, expect
 from fastflow.analysis.events.surges import likelihood, refine, scan
-from fastflow.analysis.events.trends import fit, monotone
+from fastflow.analysis.events.trends import Ramp, fit, monotone
 
 N_DAYS = 90
 N_HOURS = 24 * N_DAYS
@@ -155,11 +155,16 @@ def test_days_that_are_not_known_do_not_matter() -> None:
     assert abs(found[0] - 20) <= 7
 
 
+def whole_ramp(high: float) -> Ramp:
+    """Return one from 0 at the first day to a level at the last."""
+    return Ramp(0, "packets", 0, N_DAYS - 1, 0.0, high, fit=1.0, score=0.0)
+
+
 def test_monotone_is_the_test_of_mann_and_kendall() -> None:
     """On independent days the correction for dependence does next to nothing."""
     rng = np.random.default_rng(10)
     values = rng.normal(np.linspace(0, 1.0, N_DAYS), 1.0)
-    score = monotone(values, np.linspace(0, 1.0, N_DAYS))
+    score = monotone(values, whole_ramp(1.0))
     chance = kendalltau(np.arange(N_DAYS), values).pvalue
     assert score == pytest.approx(-np.log(chance), rel=0.3)
 
@@ -171,4 +176,4 @@ def test_days_that_depend_on_the_day_before_count_less() -> None:
         noise[day] = 0.8 * noise[day - 1] + rng.normal()
     level = np.linspace(0, 2, N_DAYS)
     chance = kendalltau(np.arange(N_DAYS), level + noise).pvalue
-    assert monotone(level + noise, level) < -np.log(chance)
+    assert monotone(level + noise, whole_ramp(2.0)) < -np.log(chance)

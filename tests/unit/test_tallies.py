@@ -9,18 +9,35 @@ import numpy as np
 import pytest
 
 import fastflow
+from fastflow.schema import ROW_TABLES
 from fastflow.stages.country import CountryTable
 from fastflow.store import Store
 from fastflow.synth.addresses import stations
 from fastflow.synth.captures import write_day
-from fastflow.synth.cells import ACK, ICMP, RST, SYN, TCP, UDP, Cells, Style, make_cells
+from fastflow.synth.cells import (
+    ACK,
+    ICMP,
+    RST,
+    SYN,
+    TCP,
+    UDP,
+    Cells,
+    Style,
+    by_day,
+    make_cells,
+)
+from fastflow.synth.echoes import tally_echoes
+from fastflow.synth.scenario import make_scenario
+from fastflow.synth.scenario_files import first_addresses, make_phenomena
 from fastflow.synth.tallies import tally
+from scenario_store import make_store
 
 pytest_plugins = ["country_fixture"]
 
 STYLES = [Style.parse("1024:::"), Style.parse("8192:2-1-3-1-1-4:1460:8"), Style(65535)]
 STATIONS = stations([("sensor-1", "JP", 16), ("sensor-2", "US", 4)])
 HOUR = 443_400
+SEED = 11
 #: A port and a sequence number of a single packet may be any.
 ANY = "any"
 
@@ -68,8 +85,7 @@ def test_tallies_are_those_of_a_reduce(
     tmp_path: Path, country_table: CountryTable
 ) -> None:
     cells = some_cells()
-    for hours in np.unique(cells["hour"] // 24):
-        day = cells[cells["hour"] // 24 == hours]
+    for day in by_day(cells):
         write_day(day, STYLES, STATIONS, tmp_path / "captures", seed=1)
     fastflow.reduce(
         [tmp_path / "captures"], tmp_path / "store", "{parent}", geo=country_table
@@ -77,15 +93,45 @@ def test_tallies_are_those_of_a_reduce(
     store = Store(tmp_path / "store")
     country = store.sql("select distinct country from counts").to_pylist()
     (code,) = (row["country"] for row in country)
-    counts, sources = tally(
-        cells,
-        sensors=["sensor-1", "sensor-2"],
-        styles=STYLES,
-        countries={code or "AU": (0x01000000, 256)} if code else {},
-    )
-    stored = {
-        table: store.sql(f"select * from {table}").select(made.schema.names)
-        for table, made in (("counts", counts), ("sources", sources))
+    arguments: dict[str, Any] = {
+        "sensors": ["sensor-1", "sensor-2"],
+        "styles": STYLES,
+        "countries": {code or "AU": (0x01000000, 256)} if code else {},
     }
+    counts, sources = tally(cells, **arguments)
+    echoes = tally_echoes(cells, seed=1, **arguments)
+    stored = stored_rows(store)
     assert rows_of(counts, shared=False) == rows_of(stored["counts"], shared=False)
     assert rows_of(sources, shared=True) == rows_of(stored["sources"], shared=True)
+    assert rows_of(echoes, shared=False) == rows_of(stored["backscatter"], shared=False)
+
+
+def stored_rows(store: Store) -> dict[str, Any]:
+    return {
+        name: store.sql(f"select * from {name}").select(schema.names)
+        for name, schema in ROW_TABLES.items()
+    }
+
+
+@pytest.mark.usefixtures("country_cache_home")
+def test_attacks_of_a_scenario_are_those_of_its_captures(
+    tmp_path: Path, country_table: CountryTable
+) -> None:
+    """Nearly all that is planted is an attack on four victims."""
+    captures, counts = tmp_path / "captures", tmp_path / "counts"
+    make_phenomena(captures, SEED, 0.05, country_table=country_table)
+    fastflow.reduce([captures], counts, "{parent}", geo=country_table)
+    reduced = Store(counts)
+    firsts = first_addresses(country_table)
+    scenario = make_scenario(SEED, scale=0.05, first_addresses=firsts)
+    made = make_store(scenario, tmp_path / "made")
+    of_captures, of_cells = stored_rows(reduced), stored_rows(made)
+    for name in ("counts", "backscatter"):
+        assert rows_of(of_cells[name], shared=False) == rows_of(
+            of_captures[name], shared=False
+        )
+    attacks = "select * from attacks order by start, src"
+    found = made.sql(attacks)
+    assert found == reduced.sql(attacks)
+    (planted,) = (one for one in scenario.truth if one.kind == "attack")
+    assert found.num_rows >= planted.sources

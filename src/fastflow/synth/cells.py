@@ -6,7 +6,7 @@ that a store keeps. `fastflow.synth.captures` makes packets of cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -127,6 +127,13 @@ class Style:
             if kind in values and len(body) + 2 == _LENGTHS[kind]:
                 values[kind] = int.from_bytes(body)
         return f"{self.window}:{'-'.join(kinds)}:{values[_MSS]}:{values[_WSCALE]}"
+
+
+def by_day(cells: Cells) -> Iterator[Cells]:
+    """Yield the cells of each day (UTC); those of an hour keep their order."""
+    ordered = cells[np.argsort(cells["hour"], kind="stable")]
+    _, begins = np.unique(ordered["hour"] // 24, return_index=True)
+    yield from np.split(ordered, begins[1:]) if len(cells) else ()
 
 
 def ip_lengths(cells: Cells, styles: Sequence[Style]) -> npt.NDArray[np.int64]:

@@ -94,9 +94,9 @@ _ICMP = np.dtype(
 assert _ICMP.itemsize == _PAYLOAD_AT + 8 + ICMP_BODY_BYTES
 
 #: Of a packet that somebody never sent, and another complains of.
-_QUOTED_PORT = 80
+QUOTED_PORT = 80
 #: ICMP types that quote the packet they are about.
-_ERRORS = (3, 4, 5, 11, 12)
+ERRORS = (3, 4, 5, 11, 12)
 
 
 def file_header() -> bytes:
@@ -150,7 +150,7 @@ def _udp(packets: Packets, styles: Sequence[Style]) -> tuple[Any, Bytes]:
 def _icmp(packets: Packets, styles: Sequence[Style]) -> tuple[Any, Bytes]:
     rows = _begun(_ICMP, packets, ICMP, 8 + ICMP_BODY_BYTES)
     rows["type"] = packets["icmp_type"]
-    is_error = np.isin(packets["icmp_type"], _ERRORS)
+    is_error = np.isin(packets["icmp_type"], ERRORS)
     # Host unreachable, time exceeded in transit: code 1 means something for either.
     rows["code"] = is_error
     rows["id"] = np.where(is_error, 0, packets["src_port"])
@@ -159,7 +159,7 @@ def _icmp(packets: Packets, styles: Sequence[Style]) -> tuple[Any, Bytes]:
         **{name: column[is_error] for name, column in packets.items()},
         "src": packets["dst"][is_error],
         "dst": packets["src"][is_error],
-        "dst_port": np.full(len(quoted), _QUOTED_PORT),
+        "dst_port": np.full(len(quoted), QUOTED_PORT),
     }
     whole = _begun(_TCP, about, TCP, np.full(len(quoted), 20))
     _sum_ip(whole)

@@ -49,6 +49,8 @@ QUIET_PORTS = (9530, 7547, 60001, 11211, 2375, 5038, 8291, 49152, 4567, 34567)
 _DAYS_BEFORE = 21
 #: A signature tells something where no more of its window's packets have it.
 _NARROWING = 0.75
+#: What is under attack answers with so many packets a minute, for so many seconds.
+_PER_MINUTE, _LEAST_SECONDS, _MOST_SECONDS = (60, 400), 120, 1200
 KINDS = ("surge", "surge", "trend", "fixed", "fixed", "newcomer", "attack")
 
 
@@ -95,15 +97,18 @@ class Scenario:
     ----------
     first_addresses : sequence of int
         Of the countries' ranges, in the order of `noise.CODES`.
+    seed : int
+        That packets are drawn with, where the cells become packets.
     """
 
     sensors: Sensors
     first_addresses: Sequence[int]
     cells: Cells
     truth: list[Phenomenon]
+    seed: int = 0
 
     def tally_arguments(self) -> dict[str, Any]:
-        """Return what `fastflow.synth.tallies.tally` needs besides cells."""
+        """Return what tallies need besides cells (see `fastflow.synth.tallies`)."""
         return {
             "sensors": self.sensors.names,
             "styles": ALL_STYLES,
@@ -152,7 +157,7 @@ def make_scenario(
     columns = join(parts)
     del columns["country"]
     cells = make_cells(len(columns["hour"]), **columns)
-    return Scenario(sensors, first_addresses, cells, truth)
+    return Scenario(sensors, first_addresses, cells, truth, seed)
 
 
 class _Planter:
@@ -217,6 +222,8 @@ class _Planter:
             group["scattered"] = True
             if rng.random() < 0.7 and kind == "fixed":
                 group["tcp_seq"] = int(rng.integers(1, 2**32))
+            if kind == "attack":
+                group |= self._minutes(n_sources)
         else:
             _, port = self._port(tcp=True)
             group |= {"dst_port": port, "flags": SYN}
@@ -231,6 +238,19 @@ class _Planter:
 
     def _attack(self) -> tuple[Phenomenon, Columns]:
         return self._fixed("attack")
+
+    def _minutes(self, n_victims: int) -> dict[str, Any]:
+        """Return minutes of the hours of an attack, and its packets in such an hour.
+
+        Each victim answers to enough sensors a minute for an attack, even while some
+        do not listen (`fastflow.store.attacks`).
+        """
+        begin_s = int(self._rng.integers(0, 3600 - _LEAST_SECONDS))
+        log_seconds = self._rng.uniform(np.log(_LEAST_SECONDS), np.log(_MOST_SECONDS))
+        end_s = min(3600, begin_s + int(np.exp(log_seconds)))
+        per_minute = np.exp(self._rng.uniform(*np.log(_PER_MINUTE)))
+        per_hour = n_victims * per_minute * (end_s - begin_s) / 60
+        return {"begin_s": begin_s, "end_s": end_s, "per_hour": per_hour}
 
     def _newcomer(self) -> tuple[Phenomenon, Columns]:
         rng = self._rng
@@ -275,7 +295,7 @@ class _Planter:
     ) -> tuple[Phenomenon, Columns]:
         usual, sd = self._usual(group)
         course = np.zeros(N_HOURS)
-        size = self._size(sd)
+        size = group.get("per_hour") or self._size(sd)
         for start, end in bursts:
             course[start:end] = size
         cells = self._cells(group, course)
@@ -380,7 +400,7 @@ class _Planter:
         if group["proto"] == TCP:
             styles = group.get("style") or list(range(len(STYLES)))
             cells["style"] = rng.choice(styles, len(hour))
-        for name in ("src_port", "tcp_seq"):
+        for name in ("src_port", "tcp_seq", "begin_s", "end_s"):
             if name in group:
                 cells[name][:] = group[name]
         kept = cells["packets"] > 0

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fastflow.complete_file import complete_file
 from fastflow.errors import ConfigError
 from fastflow.synth.addresses import CountryAddresses, CountryRanges, stations
 from fastflow.synth.captures import write_day
+from fastflow.synth.cells import by_day
 from fastflow.synth.noise import CODES, RANGE
 from fastflow.synth.scenario import ALL_STYLES, make_scenario
 
@@ -65,18 +64,16 @@ def make_phenomena(
         from fastflow.stages.country import load_country_table
 
         country_table = load_country_table()
-    addresses = CountryAddresses(country_table, CODES)
-    firsts = [addresses.networks(code, _PREFIX, 1)[0] for code in CODES]
+    firsts = first_addresses(country_table)
     scenario = make_scenario(seed, scale=scale, quiet=quiet, first_addresses=firsts)
     names = scenario.sensors.names
     places = zip(names, _PLACES, strict=False)
     network = stations([(name, place, _N_ADDRESSES) for name, place in places])
-    cells = scenario.cells[np.argsort(scenario.cells["hour"], kind="stable")]
-    days, begins = np.unique(cells["hour"] // 24, return_index=True)
+    days = list(by_day(scenario.cells))
     packets = 0
     try:
-        for nth, part in enumerate(np.split(cells, begins[1:]), start=1):
-            packets += write_day(part, ALL_STYLES, network, out_dir, seed)
+        for nth, cells in enumerate(days, start=1):
+            packets += write_day(cells, ALL_STYLES, network, out_dir, seed)
             if progress is not None:
                 progress(nth / len(days))
         document = {
@@ -93,3 +90,9 @@ def make_phenomena(
         what = error.strerror or str(error)
         raise ConfigError(f"{out_dir}: cannot be written ({what})") from error
     return document
+
+
+def first_addresses(country_table: CountryRanges) -> list[int]:
+    """Return the first address that each country of a scenario has by a table."""
+    addresses = CountryAddresses(country_table, CODES)
+    return [addresses.networks(code, _PREFIX, 1)[0] for code in CODES]

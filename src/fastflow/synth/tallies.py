@@ -34,7 +34,7 @@ from fastflow.synth.draws import draw
 _FIN = 1
 _ICMP_ECHO = 8
 _ICMP_BACKSCATTER = (0, 3, 4, 5, 11, 12, 14, 16, 18)
-_TRAFFIC = ("scan", "backscatter", "other")
+TRAFFIC = ("scan", "backscatter", "other")
 _ZMAP_ID, _ZMAP_WINDOW = 54321, 65535
 _TOOLS = ("mirai", "masscan", "zmap")
 _HOUR_US = 3_600_000_000
@@ -70,7 +70,7 @@ def tally(
     rows = _source_rows(cells, styles)
     text = _texts(rows, sensors, styles, countries)
     sources = _build(SOURCES, rows, text)
-    order, begins = _groups([*(rows[name] for name in _CELL), text["country"].indices])
+    order, begins = groups([*(rows[name] for name in _CELL), text["country"].indices])
     counts = {name: values[order[begins]] for name, values in rows.items()}
     for name in ("packets", "bytes"):
         counts[name] = np.add.reduceat(rows[name][order], begins)
@@ -86,7 +86,7 @@ def _source_rows(cells: Cells, styles: Sequence[Style]) -> _Rows:
     rows = {name: cells[name].astype(np.int64) for name in cells.dtype.names or ()}
     is_tcp = rows["proto"] == TCP
     rows["style"] = np.where(is_tcp, rows["style"], NO_STYLE)
-    rows["traffic"] = _traffic(rows)
+    rows["traffic"] = traffic_of(rows)
     rows["tool"] = _tool(rows, np.array([one.window for one in styles] + [-1]))
     rows["bytes"] = rows["packets"] * ip_lengths(cells, styles)
     rows["src_port"] = np.where(rows["proto"] == ICMP, EACH_ANOTHER, rows["src_port"])
@@ -100,7 +100,7 @@ def _source_rows(cells: Cells, styles: Sequence[Style]) -> _Rows:
         if name == "src_port":
             is_any &= rows["proto"] != ICMP
         rows[name] = np.where(is_any, value.astype(np.int64), rows[name])
-    order, begins = _groups([rows[name] for name in (*_CELL, "src")])
+    order, begins = groups([rows[name] for name in (*_CELL, "src")])
     merged = {name: values[order[begins]] for name, values in rows.items()}
     for name in ("packets", "bytes"):
         merged[name] = np.add.reduceat(rows[name][order], begins)
@@ -112,7 +112,7 @@ def _source_rows(cells: Cells, styles: Sequence[Style]) -> _Rows:
     return merged
 
 
-def _groups(keys: Sequence[Any]) -> tuple[Ints, Ints]:
+def groups(keys: Sequence[Any]) -> tuple[Ints, Ints]:
     """Return an order in which equal keys stand together, and where groups begin."""
     order = np.lexsort(keys[::-1])
     is_new = np.zeros(len(order), np.bool_)
@@ -123,7 +123,8 @@ def _groups(keys: Sequence[Any]) -> tuple[Ints, Ints]:
     return order, np.flatnonzero(is_new)
 
 
-def _traffic(rows: _Rows) -> Ints:
+def traffic_of(rows: Mapping[str, Any]) -> Ints:
+    """Return the number of each cell's traffic in `TRAFFIC`."""
     flags, is_icmp, is_tcp = (
         rows["tcp_flags"],
         rows["proto"] == ICMP,
@@ -162,34 +163,46 @@ def _texts(
     countries: Mapping[str, tuple[int, int]],
 ) -> dict[str, Any]:
     """Return the columns that are no numbers, as dictionaries."""
-    ranges = sorted((first, size, code) for code, (first, size) in countries.items())
-    starts = np.array([first for first, _, _ in ranges])
-    sizes = np.array([size for _, size, _ in ranges])
-    at = np.maximum(np.searchsorted(starts, rows["src"], "right") - 1, 0)
-    country = np.where(rows["src"] - starts[at] < sizes[at], at, -1)
-    src = np.empty((len(country), 16), np.uint8)
-    src[:, :12] = np.frombuffer(_MAPPED, np.uint8)
-    src[:, 12:] = rows["src"].astype(">u4")[:, None].view(np.uint8)
     return {
-        "sensor": _named(rows["sensor"], sensors),
-        "country": _named(country, [code for _, _, code in ranges]),
-        "traffic": _named(rows["traffic"], _TRAFFIC),
-        "signature": _named(rows["style"], [style.signature for style in styles]),
-        "tool": _named(rows["tool"], _TOOLS),
-        "input": _named(rows["sensor"], [f"scenario-{sensor}" for sensor in sensors]),
-        "src": pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), len(country), [None, pa.py_buffer(src.tobytes())]
-        ).cast(pa.binary()),
+        "sensor": named(rows["sensor"], sensors),
+        "country": countries_of(rows["src"], countries),
+        "traffic": named(rows["traffic"], TRAFFIC),
+        "signature": named(rows["style"], [style.signature for style in styles]),
+        "tool": named(rows["tool"], _TOOLS),
+        "input": named(rows["sensor"], [f"scenario-{sensor}" for sensor in sensors]),
+        "src": addresses_of(rows["src"]),
     }
 
 
-def _named(index: Ints, names: Sequence[str]) -> Any:
+def countries_of(src: Ints, countries: Mapping[str, tuple[int, int]]) -> Any:
+    """Return the countries of addresses, by their ranges; null: in none."""
+    ranges = sorted((first, size, code) for code, (first, size) in countries.items())
+    starts = np.array([first for first, _, _ in ranges])
+    sizes = np.array([size for _, size, _ in ranges])
+    at = np.maximum(np.searchsorted(starts, src, "right") - 1, 0)
+    country = np.where(src - starts[at] < sizes[at], at, -1)
+    return named(country, [code for _, _, code in ranges])
+
+
+def addresses_of(src: Ints) -> Any:
+    """Return IPv4 addresses as the store has them."""
+    data = np.empty((len(src), 16), np.uint8)
+    data[:, :12] = np.frombuffer(_MAPPED, np.uint8)
+    data[:, 12:] = src.astype(">u4")[:, None].view(np.uint8)
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(src), [None, pa.py_buffer(data.tobytes())]
+    ).cast(pa.binary())
+
+
+def named(index: Ints, names: Sequence[str]) -> Any:
+    """Return names by number; null below 0."""
     return pa.DictionaryArray.from_arrays(
-        _nullable(index.astype(np.int32), index >= 0), pa.array(names, pa.string())
+        nullable(index.astype(np.int32), index >= 0), pa.array(names, pa.string())
     )
 
 
-def _nullable(values: npt.NDArray[Any], is_there: npt.NDArray[np.bool_]) -> Any:
+def nullable(values: npt.NDArray[Any], is_there: npt.NDArray[np.bool_]) -> Any:
+    """Return values, null where they are not there."""
     return pa.array(values, mask=~is_there)
 
 
@@ -200,12 +213,12 @@ def _build(schema: pa.Schema, rows: _Rows, text: Mapping[str, Any]) -> pa.Table:
     columns |= {
         **text,
         "hour": pa.array(rows["hour"] * _HOUR_US).cast(schema.field("hour").type),
-        "dst_port": _nullable(rows["dst_port"], ~is_icmp),
-        "icmp_type": _nullable(rows["icmp_type"], is_icmp),
+        "dst_port": nullable(rows["dst_port"], ~is_icmp),
+        "icmp_type": nullable(rows["icmp_type"], is_icmp),
         "ip_version": pa.array(np.full(len(is_icmp), 4)),
         # Sequence numbers that differ do so at random, but for the tools of `tool`.
         "tcp_seq_key": pa.nulls(len(is_icmp)),
-        **{name: _nullable(rows[name], rows[name] >= 0) for name in _SHARED},
+        **{name: nullable(rows[name], rows[name] >= 0) for name in _SHARED},
     }
     return pa.table(
         [columns[field.name].cast(field.type) for field in schema], schema=schema

@@ -30,7 +30,9 @@ class Course:
     Attributes
     ----------
     counts : mapping of measure to array
-        From the store's first hour on.
+        From the store's first hour on, without what is of other events.
+    known : mapping of measure to array
+        What is of other events.
     expected : mapping of measure to float
         An hour, the whole network on the air.
     pieces : list of (int, int)
@@ -38,6 +40,7 @@ class Course:
     """
 
     counts: dict[str, Floats]
+    known: dict[str, Floats]
     expected: dict[str, float]
     pieces: list[tuple[int, int]]
 
@@ -98,6 +101,7 @@ def read_counts(
 
 def follow(
     counts: dict[str, Floats],
+    known: dict[str, Floats],
     expected: dict[str, float],
     clock: Clock,
     found: tuple[int, int],
@@ -133,7 +137,7 @@ def follow(
         for piece in _connected(joined(pieces), found)
         for burst in _bursts(rise, *piece)
     ]
-    return Course(counts, expected, bursts)
+    return Course(counts, known, expected, bursts)
 
 
 def _bursts(rise: Floats, first: int, after: int) -> list[tuple[int, int]]:

@@ -132,26 +132,26 @@ class Finder:
         found: list[Event] = []
         known = (self.pool, self.clock, self.clumps, self.rhythms)
         pursuit = Pursuit(*known, least)
-        explained: list[_Explained] = []
-        while len(found) < _MOST_EVENTS and (hit := pursuit.best()):
-            one = self._explain_ramp(self._ramp_of(pursuit, hit, least), found)
-            one = one or self._explain(pursuit, hit, found)
-            if one is None:
-                pursuit.dismiss(hit)
-                continue
-            explained.append(one)
-            pursuit.explain(*one)
-            again = pursuit.best()
-            if again is not None and again.is_like(hit):
-                pursuit.dismiss(again)
         trends = Trends(*known, least - self._log_places)
-        for one in explained:
+        while len(found) < _MOST_EVENTS:
+            hit, ramp = pursuit.best(), trends.best()
+            if ramp is not None and (hit is None or ramp.weight >= hit.score):
+                one = self._explain_ramp(ramp, found)
+                trends.dismiss(ramp)
+            elif hit is not None:
+                one = self._explain_ramp(self._ramp_of(pursuit, hit, least), found)
+                one = one or self._explain(pursuit, hit, found)
+                if one is None:
+                    pursuit.dismiss(hit)
+            else:
+                break
+            if one is None:
+                continue
+            pursuit.explain(*one)
             trends.explain(*one)
-        while len(found) < _MOST_EVENTS and (ramp := trends.best()):
-            one = self._explain_ramp(ramp, found)
-            if one is not None:
-                trends.explain(*one)
-            trends.dismiss(ramp)
+            again = pursuit.best()
+            if hit is not None and again is not None and again.is_like(hit):
+                pursuit.dismiss(again)
         return self._significant(found)
 
     def _ramp_of(self, pursuit: Pursuit, hit: Hit, least: float) -> Ramp | None:
@@ -176,7 +176,7 @@ class Finder:
         for name in ("src_port", "tcp_seq", "network"):
             chosen.pop(name, None)
         n_days = self.clock.n_days
-        counts = read_counts(self.selection, self.clock, chosen, (0, self.pool.n_hours))
+        counts, known = self._counts(chosen)
         excess, levels = {}, {}
         for measure, values in counts.items():
             days = daily(values, self.clock, self.rhythms[measure])
@@ -198,9 +198,10 @@ class Finder:
             "others": quiet_others(sample, chosen, self.clumps),
         }
         inside = slice(24 * ramp.first, 24 * ramp.last)
-        event.packets = int(counts["packets"][inside].sum())
+        others = float(known["packets"][inside].sum())
+        event.packets = round(float(counts["packets"][inside].sum()) + others)
         low = levels["packets"].min() / 24
-        event.baseline = float(low * self.clock.on_air[inside].sum())
+        event.baseline = float(low * self.clock.on_air[inside].sum()) + others
         if not any(one.is_same_trend(event) for one in found):
             found.append(event)
         shares = {m: excess[m] / np.maximum(counts[m], 1.0) for m in excess}
@@ -312,9 +313,7 @@ class Finder:
             measure: sample.expected(mask, measure) / max(on_air, 1e-9)
             for measure in self.clumps
         }
-        counts = read_counts(
-            self.selection, self.clock, event.whole, (0, self.pool.n_hours)
-        )
+        counts, known = self._counts(event.whole)
         mine, rhythm = counts[hit.measure][None], self.rhythms[hit.measure]
         usual = expect(mine, self.clock, self.clumps[hit.measure], rhythm)
         values = np.maximum(level[hit.measure] * rhythm, FLOOR) * self.clock.on_air
@@ -322,7 +321,21 @@ class Finder:
         found = hit.start, hit.end
         # Header fields tell whose a burst is; without them, its size has to.
         least = 0.0 if event.fixed else _LEAST_STRENGTH
-        return follow(counts, level, self.clock, found, usual, hit.measure, least)
+        return follow(
+            counts, known, level, self.clock, found, usual, hit.measure, least
+        )
+
+    def _counts(self, chosen: Slice) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Return a slice hour by hour: without what known events that it lies in have.
+
+        And what these have.
+        """
+        whole = read_counts(self.selection, self.clock, chosen, (0, self.pool.n_hours))
+        left = dict(whole)
+        for known, share in self._known:
+            if known.items() <= chosen.items():
+                left = {name: left[name] * (1 - share[name]) for name in left}
+        return left, {name: whole[name] - left[name] for name in whole}
 
     def _measure(self, event: Event, course: Course) -> None:
         event.pieces = [
@@ -332,10 +345,10 @@ class Finder:
         hours = np.zeros(self.pool.n_hours, np.bool_)
         for first, after in course.pieces:
             hours[first:after] = True
-        event.packets = int(course.counts["packets"][hours].sum())
-        event.baseline = float(
-            (course.expected["packets"] * self.clock.on_air[hours]).sum()
-        )
+        others = float(course.known["packets"][hours].sum())
+        event.packets = round(float(course.counts["packets"][hours].sum()) + others)
+        usual = course.expected["packets"] * self.clock.on_air[hours]
+        event.baseline = float(usual.sum()) + others
         event.details["hours"] = int((hours & self.clock.is_known).sum())
 
     def _significant(self, found: list[Event]) -> list[Event]:

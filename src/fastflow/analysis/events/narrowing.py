@@ -92,7 +92,11 @@ def _reaches_out(
     rest = {name: value for name, value in chosen.items() if name != dimension}
     inside = sample.mask(chosen)
     outside = sample.mask(rest) & ~inside
-    excess = sample.spread(dimension, outside, measure)
+    excess = sample.spread(dimension, outside, measure) - max(
+        sample.foreign(other, inside, outside, measure)
+        for other in NAMEABLE
+        if other != dimension and sample.has(other)
+    )
     deviation = np.sqrt(dispersion * (sample.expected(outside, measure) + dispersion))
     return bool(
         excess > _OUTSIDE * sample.excess(inside, measure)

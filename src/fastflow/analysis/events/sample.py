@@ -234,6 +234,19 @@ class Sample:
         by_value = self._by_value(dimension, mask, measure)
         return float(by_value.sum() - np.sort(by_value)[-_OTHERS:].sum())
 
+    def foreign(
+        self, dimension: str, inside: Mask, outside: Mask, measure: str
+    ) -> float:
+        """Return what is outside of two values at most that are not as large inside.
+
+        It rises for another reason: what is of one phenomenon is made up alike.
+        """
+        mine = np.maximum(self._by_value(dimension, inside, measure), 0.0)
+        others = self._by_value(dimension, outside, measure)
+        alike = mine / max(mine.sum(), 1e-9) * max(others.sum(), 0.0)
+        beyond = np.maximum(others - alike, 0.0)
+        return float(np.sort(beyond)[-_OTHERS:].sum())
+
     def _by_value(self, dimension: str, mask: Mask, measure: str) -> Floats:
         codes = self.codes(dimension)
         found: Floats = np.bincount(

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import kendalltau, norm
 
-from fastflow.analysis.events.baseline import FLOOR, Clock, Floats
+from fastflow.analysis.events.baseline import FLOOR, LENGTHS, Clock, Floats
 from fastflow.analysis.events.series import Ints, Pool
 from fastflow.analysis.events.surges import Hit, likelihood
 
@@ -62,6 +62,11 @@ class Ramp:
     fit: float
     score: float
 
+    @property
+    def weight(self) -> float:
+        """What a rise to the higher level would score in the longest of `LENGTHS`."""
+        return self.fit * LENGTHS[-1] / 24
+
     def level(self, n_days: int) -> Floats:
         """Return the ramp, day by day."""
         days = np.arange(n_days)
@@ -98,6 +103,8 @@ class Trends:
         self._least, self._clumps, self._clock = least, clumps, clock
         self._series: dict[str, Ints] = {}
         self._days: dict[str, Floats] = {}
+        #: The ramp of each row that has one; its score is 0 until it is asked for.
+        self._ramps: dict[tuple[str, int], Ramp] = {}
         for measure, clump in clumps.items():
             chosen = may_move(pool, measure, clock, clump)
             rows = [np.empty((0, clock.n_days))]
@@ -109,17 +116,18 @@ class Trends:
             ]
             self._series[measure] = chosen
             self._days[measure] = np.concatenate(rows)
+            self._fit(measure, np.arange(len(chosen)))
 
     def best(self) -> Ramp | None:
         """Return the ramp that explains most, of those that are significant."""
-        found = []
-        for measure, days in self._days.items():
-            found += self._ramps(measure, days)
-        found.sort(key=lambda ramp: (-ramp.fit, ramp.measure, ramp.series))
-        for ramp in found:
-            score = self._monotone(ramp)
-            if score >= self._least:
-                return replace(ramp, score=score)
+        order = sorted(self._ramps.items(), key=lambda item: (-item[1].fit, *item[0]))
+        for place, ramp in order:
+            if not ramp.score:
+                score = monotone(self._days[ramp.measure][place[1]], ramp)
+                ramp = self._ramps[place] = replace(ramp, score=score)
+            if ramp.score >= self._least:
+                return ramp
+            del self._ramps[place]
         return None
 
     def explain(
@@ -129,29 +137,32 @@ class Trends:
         whole = self._clock.by_day(self._clock.on_air * self._clock.is_known)
         for measure, days in self._days.items():
             by_day = 24 * self._clock.by_day(excess[measure]) / np.maximum(whole, 1e-9)
-            parts = [share(int(one), measure) for one in self._series[measure]]
-            left = days - np.array(parts)[:, None] * by_day[None]
-            days[:] = np.maximum(left, 0.0)
+            series = self._series[measure].tolist()
+            parts = np.array([share(one, measure) for one in series])
+            touched = np.flatnonzero(parts)
+            left = days[touched] - parts[touched, None] * by_day[None]
+            days[touched] = np.maximum(left, 0.0)
+            self._fit(measure, touched)
 
     def dismiss(self, ramp: Ramp) -> None:
         """Take a ramp away that is none."""
         row = self._row(ramp)
         self._days[ramp.measure][row] = np.nan
+        self._ramps.pop((ramp.measure, row), None)
 
     def _row(self, ramp: Ramp) -> int:
         return int(np.searchsorted(self._series[ramp.measure], ramp.series))
 
-    def _ramps(self, measure: str, days: Floats) -> list[Ramp]:
-        series = self._series[measure].tolist()
-        return [
-            Ramp(one, measure, *found, score=0.0)
-            for one, found in zip(series, fit(days, self._clumps[measure]), strict=True)
-            if found is not None
-        ]
-
-    def _monotone(self, ramp: Ramp) -> float:
-        days = self._days[ramp.measure][self._row(ramp)]
-        return monotone(days, ramp.level(len(days)))
+    def _fit(self, measure: str, rows: Ints) -> None:
+        """Look for the ramps of some rows anew."""
+        for some in _blocks(rows):
+            found = fit(self._days[measure][some], self._clumps[measure])
+            for row, one in zip(some.tolist(), found, strict=True):
+                self._ramps.pop((measure, row), None)
+                if one is not None:
+                    series = int(self._series[measure][row])
+                    ramp = Ramp(series, measure, *one, score=0.0)
+                    self._ramps[measure, row] = ramp
 
 
 def ramp_of(days: Floats, hit: Hit, clump: float, least: float) -> Ramp | None:
@@ -160,7 +171,7 @@ def ramp_of(days: Floats, hit: Hit, clump: float, least: float) -> Ramp | None:
     if found is None:
         return None
     ramp = Ramp(hit.series, hit.measure, *found, score=0.0)
-    score = monotone(days, ramp.level(len(days)))
+    score = monotone(days, ramp)
     return replace(ramp, score=score) if score >= least else None
 
 
@@ -211,10 +222,10 @@ def levels_along(days: Floats, ramp: Ramp, n_days: int) -> Floats:
     return found
 
 
-def monotone(days: Floats, level: Floats) -> float:
+def monotone(days: Floats, ramp: Ramp) -> float:
     """Return minus the logarithm of the chance of so monotone a course."""
     known = ~np.isnan(days)
-    values, left = days[known], (days - level)[known]
+    values, left = days[known], (days - ramp.level(len(days)))[known]
     if len(values) < LEAST_DAYS or np.ptp(values) == 0:
         return 0.0
     tau = kendalltau(np.arange(len(values)), values).statistic

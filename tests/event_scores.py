@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import fastflow
-from fastflow.stages.country import CountryTable
+from fastflow.stages.country import CountryTable, load_country_table
 from fastflow.store import Store
-from fastflow.synth.scenario import Phenomenon, make_scenario
+from fastflow.synth.scenario import Phenomenon, Scenario, make_scenario
 from fastflow.synth.scenario_files import make_phenomena
 from scenario_store import make_store
 
 #: A burst begins within an hour of when it is told to, a trend within a week.
 ONSET_HOURS = {"trend": 7 * 24}
-SIZES = ((0, 5), (5, 7), (7, 10), (10, 20), (20, 40), (40, float("inf")))
+_MORE = float("inf")
+#: Classes of size: by how many robust standard deviations of its slice's hours (a
+#: trend: days) it lifts that, or its packets an hour where the slice is empty.
+SIZES = {
+    "deviations": ((0, 3), (3, 5), (5, 7), (7, 10), (10, 20), (20, 40), (40, _MORE)),
+    "packets/h": ((0, 15), (15, 30), (30, 60), (60, 120), (120, 240), (240, _MORE)),
+}
+KINDS = ("surge", "trend", "fixed", "newcomer", "attack")
 
 Found = dict[str, Any]
+#: Unit, bounds, kind.
+Class = tuple[str, tuple[float, float], str]
 
 
 @dataclass
@@ -30,8 +40,7 @@ class Score:
 
     Attributes
     ----------
-    by_size : mapping of (low, high) to (planted, found)
-        By the lift in robust standard deviations, of slices that are not empty.
+    by_size : mapping of unit, (low, high) and kind to (planted, found)
     """
 
     seeds: int = 0
@@ -44,11 +53,15 @@ class Score:
     true: int = 0
     quiet_seeds: int = 0
     quiet_told: int = 0
-    seconds: float = 0.0
-    by_size: dict[tuple[float, float], list[int]] = field(
-        default_factory=lambda: {size: [0, 0] for size in SIZES}
-    )
+    by_size: Counter[tuple[Class, str]] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Score) -> Score:
+        """Add up."""
+        for one in fields(self):
+            both = getattr(self, one.name) + getattr(other, one.name)
+            setattr(self, one.name, both)
+        return self
 
     def add(self, seed: int, truth: list[Phenomenon], found: list[Found]) -> None:
         """Take in one scenario."""
@@ -60,11 +73,8 @@ class Score:
             if match is not None:
                 left.remove(match)
                 self.true += 1
-            if planted.usual > 0:
-                for size, counts in self.by_size.items():
-                    if size[0] <= planted.lift < size[1]:
-                        counts[0] += 1
-                        counts[1] += match is not None
+            self.by_size[size_of(planted), "planted"] += 1
+            self.by_size[size_of(planted), "found"] += match is not None
             if not planted.must_be_found:
                 continue
             self.must += 1
@@ -90,19 +100,42 @@ class Score:
     def report(self) -> str:
         """Return the figures as text."""
         found = max(1, self.recalled)
-        sizes = ", ".join(
-            f"{low}-{high}: {n_found}/{n_planted}"
-            for (low, high), (n_planted, n_found) in self.by_size.items()
-        )
         return (
             f"{self.seeds} seeds, {self.must} phenomena that must be found: "
             f"recall {self.recalled / max(1, self.must):.3f}, "
             f"precision {self.true / max(1, self.told):.3f} of {self.told} told, "
             f"onset {self.onset / found:.3f}, slice {self.exact / found:.3f}, "
             f"kind {self.kind / found:.3f}; "
-            f"{self.quiet_told} events in {self.quiet_seeds} quiet scenarios; "
-            f"by lift in deviations: {sizes}; {self.seconds:.0f} s in all"
+            f"{self.quiet_told} events in {self.quiet_seeds} quiet scenarios"
         )
+
+    def table(self) -> str:
+        """Return what was found of each size and kind, as a table of Markdown."""
+        lines = [
+            f"| lift | {' | '.join(KINDS)} |",
+            "|---|" + "--:|" * len(KINDS),
+        ]
+        for unit, sizes in SIZES.items():
+            for size in sizes:
+                cells = []
+                for kind in KINDS:
+                    of_class = (unit, size, kind)
+                    planted = self.by_size[of_class, "planted"]
+                    found = self.by_size[of_class, "found"]
+                    cells.append(f"{found} of {planted}" if planted else "")
+                low, high = size
+                bounds = f"{low} and more" if high == _MORE else f"{low} to {high}"
+                lines.append(f"| {bounds} {unit} | {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+
+def size_of(planted: Phenomenon) -> Class:
+    """Return the class of size of a phenomenon."""
+    unit, value = ("deviations", planted.lift)
+    if planted.usual == 0:
+        unit, value = "packets/h", planted.per_hour
+    size = next(one for one in SIZES[unit] if one[0] <= value < one[1])
+    return unit, size, planted.kind
 
 
 def best_match(planted: Phenomenon, found: list[Found]) -> Found | None:
@@ -149,49 +182,66 @@ def _short(one: Found) -> str:
     )
 
 
-def run(seeds: Iterable[int], *, quiet: bool = False) -> Score:
-    """Make scenarios, look for events, and add up what was found."""
+def score_tallies(seed: int) -> Score:
+    """Make a scenario as tallies, look for events, and judge them."""
+    scenario = make_scenario(seed)
     score = Score()
-    start = time.perf_counter()
-    for seed in seeds:
-        scenario = make_scenario(seed, quiet=quiet)
-        with tempfile.TemporaryDirectory() as root:
-            store: Store = make_store(scenario, Path(root) / "store")
-            found = store.events()
-        if quiet:
-            score.quiet_seeds += 1
-            score.quiet_told += len(found)
-            score.lines += [f"{seed} quiet {_short(one)}" for one in found]
-        else:
-            score.add(seed, scenario.truth, found)
-    score.seconds = time.perf_counter() - start
+    score.add(seed, scenario.truth, _events(scenario))
     return score
 
 
-def run_captures(seeds: Iterable[int], table: CountryTable) -> Score:
-    """Do the same through captures that are reduced."""
+def score_quiet(seed: int) -> Score:
+    """Look for events where nothing was planted."""
+    found = _events(make_scenario(seed, quiet=True))
+    lines = [f"{seed} quiet {_short(one)}" for one in found]
+    return Score(quiet_seeds=1, quiet_told=len(found), lines=lines)
+
+
+def score_captures(seed: int, table: CountryTable | None = None) -> Score:
+    """Do the whole way: captures, reduced into a store."""
+    table = load_country_table() if table is None else table
+    with tempfile.TemporaryDirectory() as root:
+        captures, counts = Path(root) / "captures", Path(root) / "counts"
+        truth = make_phenomena(captures, seed, country_table=table)
+        fastflow.reduce([captures], counts, "{parent}", geo=table)
+        found = Store(counts).events()
+    planted = [dict(one) for one in truth["phenomena"]]
+    for one in planted:
+        del one["must_be_found"]
     score = Score()
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as root:
-            captures, counts = Path(root) / "captures", Path(root) / "counts"
-            truth = make_phenomena(captures, seed, country_table=table)
-            fastflow.reduce([captures], counts, "{parent}", geo=table)
-            found = Store(counts).events()
-        planted = [dict(one) for one in truth["phenomena"]]
-        for one in planted:
-            del one["must_be_found"]
-        score.add(seed, [Phenomenon(**one) for one in planted], found)
+    score.add(seed, [Phenomenon(**one) for one in planted], found)
     return score
+
+
+def _events(scenario: Scenario) -> list[Found]:
+    with tempfile.TemporaryDirectory() as root:
+        return make_store(scenario, Path(root) / "store").events()
+
+
+def run(scores: Iterable[Score]) -> Score:
+    """Add scores up."""
+    whole = Score()
+    for score in scores:
+        whole += score
+    return whole
+
+
+def _shown(scores: Iterable[Score]) -> Iterator[Score]:
+    for score in scores:
+        for line in score.lines:
+            print(line, flush=True)
+        yield score
+
+
+WAYS = {"tallies": score_tallies, "quiet": score_quiet, "captures": score_captures}
 
 
 def main() -> None:
-    """Print the figures of some seeds: FIRST AFTER [quiet]."""
-    import sys
-
+    """Print the figures of some seeds: FIRST AFTER [tallies | quiet | captures]."""
     first, after = int(sys.argv[1]), int(sys.argv[2])
-    score = run(range(first, after), quiet=sys.argv[3:] == ["quiet"])
-    print("\n".join(score.lines))
-    print(score.report())
+    way = WAYS[sys.argv[3] if len(sys.argv) > 3 else "tallies"]
+    score = run(_shown(map(way, range(first, after))))
+    print(score.report(), score.table(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from event_scores import run, run_captures
+from event_scores import run, score_captures, score_quiet, score_tallies
 from fastflow.stages.country import CountryTable
 
 pytest_plugins = ["country_fixture"]
@@ -17,7 +17,7 @@ N_SCENARIOS = int(os.environ.get("FASTFLOW_SCENARIOS", "4"))
 
 
 def test_what_was_planted_is_found() -> None:
-    score = run(range(N_SCENARIOS))
+    score = run(map(score_tallies, range(N_SCENARIOS)))
     told = f"{score.report()}\n" + "\n".join(score.lines)
     assert score.must > 0
     # Of few scenarios one fault may be more than a twentieth.
@@ -29,12 +29,13 @@ def test_what_was_planted_is_found() -> None:
 
 def test_captures_lead_to_what_was_planted(country_table: CountryTable) -> None:
     """One scenario in twenty goes the whole way."""
-    score = run_captures(range(max(1, N_SCENARIOS // 20)), country_table)
+    seeds = range(max(1, N_SCENARIOS // 20))
+    score = run(score_captures(seed, country_table) for seed in seeds)
     told = f"{score.report()}\n" + "\n".join(score.lines)
     assert score.must - score.recalled <= max(1, 0.05 * score.must), told
     assert score.told - score.true <= max(1, 0.05 * score.told), told
 
 
 def test_nothing_is_told_of_quiet_traffic() -> None:
-    score = run(range(N_SCENARIOS), quiet=True)
+    score = run(map(score_quiet, range(N_SCENARIOS)))
     assert score.quiet_told <= max(1, 0.05 * N_SCENARIOS), "\n".join(score.lines)

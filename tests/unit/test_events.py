@@ -222,6 +222,22 @@ def test_a_surge_at_one_sensor_names_it(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_differs_in_an_attack_is_counted(tmp_path: Path) -> None:
+    cells = sent(
+        "NZ", range(1200, 1202), 90, 1, proto=6, style=STYLE_512, ip_ttl=50,
+        tcp_flags=SYN | ACK, src_port=443, dst_port=1000, begin_s=600, end_s=900,
+    )  # fmt: skip
+    cells = np.repeat(cells, 20)
+    cells["dst_port"] = 1000 + np.arange(40)
+    cells["tcp_seq"] = np.arange(40) % 7
+    cells["sensor"] = np.arange(40) % 3
+    (found,) = store_of(tmp_path, network(3, 2, 1), cells).events()
+    assert found["kind"] == "attack"
+    assert "tcp_seq" not in found["fixed"]
+    line = "different values, at least: 7 sequence numbers, 40 destination ports"
+    assert line in found["evidence"]
+
+
 def attack(start: int, **named: Any) -> dict[str, Any]:
     return {
         "src": b"\0" * 10 + b"\xff\xff\x2d\x00\x01\x2c",

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastflow.analysis.events.event import DAYS_BETWEEN, Event
-from fastflow.analysis.events.slices import FIELDS, Value
+from fastflow.analysis.events.slices import FIELDS, Value, add_conditions
+from fastflow.analysis.keys import WINDOW
 from fastflow.analysis.selection import Selection
 from fastflow.analysis.where import Conditions
 from fastflow.store.attacks import ATTACKS
@@ -15,6 +16,14 @@ from fastflow.zones import HOUR, hour_at, hour_number
 
 _COLUMNS = {"window": "tcp_window"}
 _ONE_PER_HOUR = 1.0
+#: Fields whose values are counted, and what they are in `sources`.
+VARYING = {
+    "sequence numbers": "tcp_seq",
+    "source ports": "src_port",
+    "destination ports": "dst_port",
+    "TTLs": "ip_ttl",
+    "windows": WINDOW,
+}
 
 
 def read_attacks(selection: Selection, start: int, end: int) -> list[dict[str, Any]]:
@@ -57,6 +66,41 @@ def add_attacks(found: list[Event], rows: list[dict[str, Any]], clump: float) ->
         known.details["peak"] = max(known.details.get("peak", 0), row["peak"])
         if "source" in known.slice and known.slice["source"] == attack.slice["source"]:
             known.pieces = sorted({*known.pieces, *attack.pieces})
+
+
+def count_values(selection: Selection, found: list[Event]) -> None:
+    """Note how many values the fields of attacks had that did not stay the same.
+
+    Rows of `sources` have the value that their packets share, so that there are at
+    least so many. A victim that errors quote is no source, and has none.
+    """
+    attacks = [one for one in found if one.kind == "attack"]
+    if not attacks or not selection.store.settings.sources:
+        return
+    columns, params = [], []
+    for one in attacks:
+        inside = Conditions()
+        add_conditions(inside, one.whole)
+        spans = [tuple(map(hour_at, piece)) for piece in one.pieces]
+        term = " or ".join(["hour >= ? and hour < ?"] * len(spans))
+        inside.add(f"({term})", *(moment for span in spans for moment in span))
+        for column in VARYING.values():
+            columns.append(f"count(distinct {column}) filter (where {inside})")
+            params += inside.params
+    hours = (
+        hour_at(min(one.start for one in attacks)),
+        hour_at(max(one.end for one in attacks)),
+    )
+    conditions = selection.conditions(hours)
+    answer = selection.ask(
+        f"select {', '.join(columns)} from sources where {conditions}",
+        [*params, *conditions.params],
+        hours,
+    )
+    counts = iter([column[0].as_py() for column in answer.columns])
+    for one in attacks:
+        values = {name: next(counts) for name in VARYING}
+        one.details["values"] = {name: n for name, n in values.items() if n > 1}
 
 
 def _event(row: dict[str, Any], clump: float) -> Event:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import false_discovery_control
 
 from fastflow.analysis.coverage import INPUT_HOURS, cover
-from fastflow.analysis.events.attacks import add_attacks, read_attacks
+from fastflow.analysis.events.attacks import add_attacks, count_values, read_attacks
 from fastflow.analysis.events.baseline import (
     FLOOR,
     LENGTHS,
@@ -87,6 +87,7 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
     found.sort(key=lambda one: (-one.score, one.start, str(one.slice)))
     found = found[:n]
     count_sources(selection, found)
+    count_values(selection, found)
     measure_trends(selection, finder.clock, found)
     return [
         one.to_row(selection.zone, rank, *describe(one, selection.zone))

@@ -43,6 +43,9 @@ def describe(event: Event, zone: tzinfo) -> tuple[str, list[str]]:
     if attacks := event.details.get("attacks"):
         peak = event.details["peak"]
         evidence.append(f"attacks: {attacks:,}, {peak:,} packets in a minute at most")
+    if values := event.details.get("values"):
+        parts = [f"{n:,} {name}" for name, n in values.items()]
+        evidence.append(f"different values, at least: {', '.join(parts)}")
     if event.kind == "trend" and "slope" in event.details:
         slope = event.details["slope"]
         evidence.append(f"slope (Theil-Sen): {slope:+.2f} sources a day, each day")

@@ -11,7 +11,8 @@ less than what single sources make by themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,11 @@ class Clock:
     def n_days(self) -> int:
         """Days, of 24 hours from the start on; the last may be cut short."""
         return -(-len(self.on_air) // 24)
+
+    def of_sensor(self, value: tuple[Any, ...]) -> Clock:
+        """Return the clock of one sensor, over hours that are known."""
+        covered = self.coverage.sensors[value[0]].is_covered & self.is_known
+        return replace(self, on_air=covered.astype(float))
 
     def by_day(self, values: Floats) -> Floats:
         """Return sums over days; the last axis is hours."""

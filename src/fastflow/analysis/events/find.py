@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,9 @@ FALSE_DISCOVERIES = 0.0001
 _SOURCE_CLUMP = 1.5
 #: What is left of a rise when it is looked at sensor by sensor, at least.
 _LEAST_LEFT = 0.4
+#: Less than this part of what known events explain of the same traffic is no trend:
+#: it is what their courses leave.
+_LEAST_OF_KNOWN = 0.25
 _MOST_EVENTS = 100
 #: Fewer packets than an attack has (Moore et al., ACM Trans. Comput. Syst. 24, 2006)
 #: are no event.
@@ -176,15 +179,15 @@ class Finder:
         chosen = narrow(sample, key, ramp.measure, self.clumps[ramp.measure])
         for name in ("src_port", "tcp_seq", "network"):
             chosen.pop(name, None)
-        n_days = self.clock.n_days
         counts, known = self._counts(chosen)
-        excess, levels = {}, {}
-        for measure, values in counts.items():
-            days = daily(values, self.clock, self.rhythms[measure])
-            level = levels_along(days, ramp, n_days)
-            levels[measure] = level
-            rise = np.repeat(level - level.min(), 24)[: self.pool.n_hours] / 24
-            excess[measure] = rise * self.clock.on_air * self.rhythms[measure]
+        clock = self.clock
+        if "sensor" in chosen:
+            clock = clock.of_sensor(chosen["sensor"])
+        excess, levels = self._along(ramp, counts, clock)
+        inside = slice(24 * ramp.first, 24 * ramp.last)
+        left = _LEAST_OF_KNOWN * known[ramp.measure][inside].sum()
+        if excess[ramp.measure][inside].sum() < left:
+            return None
         start, end = (
             self.clock.start + 24 * ramp.first,
             self.clock.start + 24 * ramp.last,
@@ -198,11 +201,10 @@ class Finder:
             "last_packets": float(levels["packets"][-1]),
             "others": quiet_others(sample, chosen, self.clumps),
         }
-        inside = slice(24 * ramp.first, 24 * ramp.last)
         others = float(known["packets"][inside].sum())
         event.packets = round(float(counts["packets"][inside].sum()) + others)
         low = levels["packets"].min() / 24
-        event.baseline = float(low * self.clock.on_air[inside].sum()) + others
+        event.baseline = float(low * clock.on_air[inside].sum()) + others
         if not any(one.is_same_trend(event) for one in found):
             found.append(event)
         shares = {m: excess[m] / np.maximum(counts[m], 1.0) for m in excess}
@@ -210,6 +212,19 @@ class Finder:
             (chosen, {m: np.clip(values, 0.0, 1.0) for m, values in shares.items()})
         )
         return excess, self._share(sample, chosen)
+
+    def _along(
+        self, ramp: Ramp, counts: Mapping[str, Floats], clock: Clock
+    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Return what a ramp makes of a slice by hour, and its levels by day."""
+        excess, levels = {}, {}
+        for measure, values in counts.items():
+            rhythm = self.rhythms[measure]
+            level = levels_along(daily(values, clock, rhythm), ramp, clock.n_days)
+            rise = np.repeat(level - level.min(), 24)[: self.pool.n_hours] / 24
+            levels[measure] = level
+            excess[measure] = rise * clock.on_air * rhythm
+        return excess, levels
 
     def _share(self, sample: Sample, chosen: Slice) -> Callable[[int, str], float]:
         """Return how much of an event's excess is of a series."""

@@ -198,6 +198,14 @@ def test_what_begins_during_an_overwhelming_trend_is_another(tmp_path: Path) -> 
     assert any("peak" in line for line in rise["evidence"])
 
 
+def test_a_trend_at_one_sensor_goes_on_while_another_is_gone(tmp_path: Path) -> None:
+    trend = rising(480, 1944, range(0))
+    trend["sensor"] = 0
+    sensors = network(1, 1, 1, off={2: slice(2000, N_HOURS)})
+    (found,) = store_of(tmp_path, sensors, trend).events()
+    assert (found["kind"], found["slice"]["sensor"]) == ("trend", "sensor-1")
+
+
 def test_gaps_and_sensors_that_come_and_go_are_no_events(tmp_path: Path) -> None:
     """One sensor has half of the network's traffic, and much of that alone."""
     off = {

@@ -48,7 +48,7 @@ FALSE_DISCOVERIES = 0.0001
 _SOURCE_CLUMP = 1.5
 #: What is left of a rise when it is looked at sensor by sensor, at least.
 _LEAST_LEFT = 0.4
-#: Less than this part of what known events explain of the same traffic is no trend:
+#: Less than this part of what known events explain of the same traffic is no event:
 #: it is what their courses leave.
 _LEAST_OF_KNOWN = 0.25
 _MOST_EVENTS = 100
@@ -183,10 +183,13 @@ class Finder:
         clock = self.clock
         if "sensor" in chosen:
             clock = clock.of_sensor(chosen["sensor"])
+            ramp = self._ramp_at(clock, counts, ramp)
         excess, levels = self._along(ramp, counts, clock)
         inside = slice(24 * ramp.first, 24 * ramp.last)
         left = _LEAST_OF_KNOWN * known[ramp.measure][inside].sum()
-        if excess[ramp.measure][inside].sum() < left:
+        level = levels[ramp.measure]
+        is_same_way = (level[-1] - level[0]) * (ramp.high - ramp.low) > 0
+        if excess[ramp.measure][inside].sum() < left or not is_same_way:
             return None
         start, end = (
             self.clock.start + 24 * ramp.first,
@@ -212,6 +215,11 @@ class Finder:
             (chosen, {m: np.clip(values, 0.0, 1.0) for m, values in shares.items()})
         )
         return excess, self._share(sample, chosen)
+
+    def _ramp_at(self, clock: Clock, counts: Mapping[str, Floats], of: Ramp) -> Ramp:
+        """Return the ramp of a part of a series at one sensor."""
+        days = daily(counts[of.measure], clock, self.rhythms[of.measure])
+        return ramp_of(days, of, self.clumps[of.measure], of.score) or of
 
     def _along(
         self, ramp: Ramp, counts: Mapping[str, Floats], clock: Clock
@@ -258,6 +266,8 @@ class Finder:
             stretch = stretch_of(self.clock, first, after, self._rows_per_hour)
             sample = self._sample(stretch)
             event, course = self._event(sample, replace(hit, start=first, end=after))
+        if self._is_left_over(course, hit.measure):
+            return None
         event.kind = kind_of(event, sample, self.pool, self.clock)
         self._add(event, course, found)
         share = self._share(sample, event.whole)
@@ -268,6 +278,14 @@ class Finder:
         }
         self._known.append((event.whole, shares))
         return excess, share
+
+    def _is_left_over(self, course: Course, measure: str) -> bool:
+        """Return whether a rise is what the courses of known events leave."""
+        rise, known = (
+            sum(float(values[first:after].sum()) for first, after in course.pieces)
+            for values in (course.excess(self.clock)[measure], course.known[measure])
+        )
+        return rise < _LEAST_OF_KNOWN * known
 
     def _sample(self, stretch: Stretch) -> Sample:
         """Return the rows of a stretch, without what is known of other events."""

@@ -165,12 +165,12 @@ class Trends:
                     self._ramps[measure, row] = ramp
 
 
-def ramp_of(days: Floats, hit: Hit, clump: float, least: float) -> Ramp | None:
-    """Return the ramp of the series of a rise; None: it has none."""
+def ramp_of(days: Floats, of: Hit | Ramp, clump: float, least: float) -> Ramp | None:
+    """Return the ramp of the series of a rise, or of a part; None: it has none."""
     (found,) = fit(days[None], clump)
     if found is None:
         return None
-    ramp = Ramp(hit.series, hit.measure, *found, score=0.0)
+    ramp = Ramp(of.series, of.measure, *found, score=0.0)
     score = monotone(days, ramp)
     return replace(ramp, score=score) if score >= least else None
 

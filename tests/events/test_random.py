@@ -1,7 +1,7 @@
 """Random phenomena are found, and nothing is where nothing was planted.
 
 A few scenarios in each run; FASTFLOW_SCENARIOS=200 looks at more of them, and the
-figures of docs/events.md are those of 200 (`python tests/event_scores.py 0 200`).
+figures of docs/events.md are those of 200 (`python tests/event_scores.py 1000 1200`).
 """
 
 from __future__ import annotations

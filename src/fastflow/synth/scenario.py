@@ -63,7 +63,7 @@ class Phenomenon:
     start, end : int
         Hours since 1970 UTC, the second exclusive.
     lift : float
-        Packets, or sources if that is more, in robust standard deviations.
+        Packets, in robust standard deviations of its slice without it.
     per_hour : float
         Packets an hour that it adds while it lasts.
     usual : float

@@ -31,9 +31,16 @@ from fastflow.analysis.events.narrowing import (
     one_hand,
     quiet_others,
 )
+from fastflow.analysis.events.pool import read_pool, stored_hours
 from fastflow.analysis.events.pursuit import Pursuit
-from fastflow.analysis.events.sample import Sample, Stretch, stretch_of, stretch_of_ramp
-from fastflow.analysis.events.series import Pool, read_pool, stored_hours
+from fastflow.analysis.events.sample import (
+    Sample,
+    Stretch,
+    rows_per_hour,
+    stretch_of,
+    stretch_of_ramp,
+)
+from fastflow.analysis.events.series import Pool
 from fastflow.analysis.events.slices import FIELDS, Slice
 from fastflow.analysis.events.surges import Hit
 from fastflow.analysis.events.totals import count_sources, measure_trends
@@ -111,7 +118,7 @@ class Finder:
         }
         #: Slices of events, and what share of their traffic is theirs, hour by hour.
         self._known: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._rows_per_hour = len(self.pool.hours) / max(1, self.pool.n_hours)
+        self._rows_per_hour = rows_per_hour(selection, start, end)
 
     @property
     def _n_tests(self) -> int:
@@ -210,30 +217,27 @@ class Finder:
         return excess, self._share(sample, chosen)
 
     def _share(self, sample: Sample, chosen: Slice) -> Callable[[int, str], float]:
-        """Return how much of an event's excess is of a series."""
-        mine = sample.mask(chosen)
-        whole = {measure: sample.excess(mine, measure) for measure in self.clumps}
+        """Return how much of an event's excess is of a series.
 
-        def share(series: int, measure: str) -> float:
-            if whole[measure] <= 0:
-                return 0.0
-            both = mine & sample.mask(self.pool.keys[series].slice)
-            part = sample.excess(both, measure) / whole[measure]
-            return min(1.0, max(0.0, part))
-
-        return share
+        Of all series at once: a sample is large, and is let go of.
+        """
+        shares = {m: sample.shares(chosen, self.pool.keys, m) for m in self.clumps}
+        return lambda series, measure: float(shares[measure][series])
 
     def _explain(
         self, pursuit: Pursuit, hit: Hit, found: list[Event]
     ) -> _Explained | None:
         """Add the event that a rise is of; None: it is none, sensor by sensor."""
         stretch = stretch_of(self.clock, hit.start, hit.end, self._rows_per_hour)
-        sample = self._sample(stretch)
         rise = pursuit.rise(hit, stretch.start, stretch.end)
         key = self.pool.keys[hit.series].slice
-        seen = sample.excess(sample.mask(key), hit.measure)
-        if not stretch.references or seen < _LEAST_LEFT * rise:
+        if not stretch.references:
             return None
+        # Most that are none are seen to be by their own rows, which are few.
+        seen = self._sample(stretch, key).whole_excess(hit.measure)
+        if seen < _LEAST_LEFT * rise:
+            return None
+        sample = self._sample(stretch)
         event, course = self._event(sample, hit)
         first, after = course.pieces[0]
         if any(first < end and hit.start > start for start, end in stretch.references):
@@ -252,9 +256,9 @@ class Finder:
         self._known.append((event.whole, shares))
         return excess, share
 
-    def _sample(self, stretch: Stretch) -> Sample:
+    def _sample(self, stretch: Stretch, within: Slice | None = None) -> Sample:
         """Return the rows of a stretch, without what is known of other events."""
-        sample = Sample(self.selection, self.clock, stretch)
+        sample = Sample(self.selection, self.clock, stretch, within or {})
         for known, share in self._known:
             sample.leave_out(known, share)
         return sample

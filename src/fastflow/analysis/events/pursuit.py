@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastflow.analysis.events.baseline import FLOOR, Clock, Expected, Floats, expect
-from fastflow.analysis.events.series import Ints, Pool
+from fastflow.analysis.events.codes import Ints
+from fastflow.analysis.events.series import Pool
 from fastflow.analysis.events.surges import Hit, likelihood, refine, scan
 
 #: Series that are looked at together: some hundred MB.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from fastflow.analysis.coverage import INPUT_HOURS, cover
 from fastflow.analysis.events.attacks import add_attacks, read_attacks
 from fastflow.analysis.events.baseline import (
     FLOOR,
@@ -108,8 +107,7 @@ class Finder:
         self.selection = selection
         clump = natural_clump(selection)
         self.pool: Pool = read_pool(selection, start, end, clump)
-        inputs = selection.store.sql(INPUT_HOURS)
-        coverage = cover(inputs, selection.network, selection.sensor_names, start, end)
+        coverage = selection.coverage_of(start, end)
         self.clock: Clock = read_clock(selection, coverage)
         self.clumps = {"packets": clump, "sources": _SOURCE_CLUMP}
         self.rhythms = {

@@ -32,6 +32,7 @@ from fastflow.analysis.events.narrowing import (
 )
 from fastflow.analysis.events.pool import read_pool, stored_hours
 from fastflow.analysis.events.pursuit import Pursuit
+from fastflow.analysis.events.ranks import compare_ranks
 from fastflow.analysis.events.sample import (
     Sample,
     Stretch,
@@ -94,6 +95,7 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
     found = found[:n]
     count_sources(selection, found)
     measure_trends(selection, finder.clock, found)
+    compare_ranks(finder.pool, found)
     return [
         one.to_row(selection.zone, rank, *describe(one, selection.zone))
         for rank, one in enumerate(found, start=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +92,25 @@ class Pool:
         for (first, after), is_in in zip(self.stretches, inside, strict=True):
             if not is_in:
                 values[first:after] = usual
+
+    def sums(self, dimension: str, first: int, after: int) -> dict[Value, int]:
+        """Return the packets of each value of a dimension in some hours."""
+        found = {}
+        for index in self._alone[dimension]:
+            rows = slice(self.begins[index], self.begins[index + 1])
+            inside = slice(*np.searchsorted(self.hours[rows], (first, after)))
+            (value,) = self.keys[index].values
+            found[value] = int(self.packets[rows][inside].sum())
+        return found
+
+    @cached_property
+    def _alone(self) -> dict[str, list[int]]:
+        """The series of each dimension by itself."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for index, key in enumerate(self.keys):
+            if len(key.dimensions) == 1:
+                found[key.dimensions[0]].append(index)
+        return found
 
     def total(self, measure: str) -> Floats:
         """Return all packets, or sources, hour by hour."""

@@ -5,21 +5,27 @@ Memory stays bounded however long the store is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 
 from fastflow.analysis.events.codes import Small
-from fastflow.analysis.events.rollup import COLUMNS, Cells
+from fastflow.analysis.events.rollup import COLUMNS, Cells, Series
 from fastflow.analysis.events.series import Key, Pool
 from fastflow.analysis.events.slices import ROLLUPS
 from fastflow.analysis.selection import Selection
 from fastflow.zones import hour_at, hour_number
 
-#: Rows of `counts` that are rolled up at a time.
+#: Rows of `counts` that are rolled up at a time, and stretches of so many.
 _ROWS_AT_ONCE = 2_000_000
+_AT_ONCE = 2
+
+#: Table, first hour, and first hour after it.
+_Job = tuple[str, int, int]
+_Rolled = tuple[Cells, list[Series]]
 
 
 def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
@@ -40,24 +46,18 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
         for table in _tables(selection)
     ]
     least = {"counts": 0.0, "sources": 0.0, "hour": 0.0}
-    # The database reads the next stretch while this one is rolled up.
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read, selection, *jobs[0])
-        for job, following in zip(jobs, [*jobs[1:], None], strict=True):
-            table, first, after = job
-            cells = coming.result()
-            if following is not None:
-                coming = reader.submit(_read, selection, *following)
-            stretch = Cells(table, cells, after - first, clump)
-            least[table] = max(least[table], stretch.dropped_below)
-            least["hour"] = max(least["hour"], stretch.least_in_hour)
-            for found in map(stretch.roll_up, ROLLUPS[table]):
-                mine = [numbers.setdefault(key, len(numbers)) for key in found.keys]
-                of_row = np.repeat(np.array(mine, np.int32), found.lengths)
-                since = found.hours + (first - start)
-                # Of one slice and hour: 32 bits are enough.
-                made = (of_row, since, found.packets, found.sources)
-                parts.append(tuple(one.astype(np.int32) for one in made))
+    for (table, first, _), (cells, rolled) in zip(
+        jobs, _rolled_up(selection, jobs, clump), strict=True
+    ):
+        least[table] = max(least[table], cells.dropped_below)
+        least["hour"] = max(least["hour"], cells.least_in_hour)
+        for found in rolled:
+            mine = [numbers.setdefault(key, len(numbers)) for key in found.keys]
+            of_row = np.repeat(np.array(mine, np.int32), found.lengths)
+            since = found.hours + (first - start)
+            # Of one slice and hour: 32 bits are enough.
+            made = (of_row, since, found.packets, found.sources)
+            parts.append(tuple(one.astype(np.int32) for one in made))
     series, hours, packets, sources = (
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
@@ -73,6 +73,34 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
     rows = (hours[order], packets[order], sources[order])
     stretches = sorted({(first - start, after - start) for _, first, after in jobs})
     return Pool(start, end, keys, begins, *rows, stretches, least)
+
+
+def _rolled_up(
+    selection: Selection, jobs: Sequence[_Job], clump: float
+) -> Iterator[_Rolled]:
+    """Yield the cells of each job, and their series, in the order of jobs.
+
+    The database reads the next stretch while two are rolled up.
+    """
+
+    def roll_up(table: str, rows: pa.Table, n_hours: int) -> _Rolled:
+        cells = Cells(table, rows, n_hours, clump)
+        return cells, [cells.roll_up(rollup) for rollup in ROLLUPS[table]]
+
+    waiting: deque[Future[_Rolled]] = deque()
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(_AT_ONCE) as workers:
+        coming = reader.submit(_read, selection, *jobs[0])
+        for (table, first, after), following in zip(
+            jobs, [*jobs[1:], None], strict=True
+        ):
+            rows = coming.result()
+            if following is not None:
+                coming = reader.submit(_read, selection, *following)
+            if len(waiting) == _AT_ONCE:
+                yield waiting.popleft().result()
+            waiting.append(workers.submit(roll_up, table, rows, after - first))
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _tables(selection: Selection) -> list[str]:

@@ -10,7 +10,7 @@ left of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from fastflow.analysis.events.codes import Ints, Small, encoded, runs
 from fastflow.analysis.events.series import Floats, Key
-from fastflow.analysis.events.slices import DIMENSIONS, Value
+from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS, Value
 
 #: In one stretch a slice needs so many packets in some hour, or on an average day ...
 _LEAST_IN_HOUR, _LEAST_PER_DAY = 12, 10
@@ -93,7 +93,8 @@ class _Dimension:
 def _numbers_of(dimension: str, column: str, values: pa.Array) -> Ints:
     """Return a number for each value of a dimension; -1: it is none."""
     if dimension == "window":
-        heads = pc.extract_regex(values, "^(?P<window>[0-9]+):").field("window")
+        parts = pc.extract_regex(values, "^(?P<window>[0-9]+):")
+        heads = pc.struct_field(parts, "window")
         found: Ints = heads.cast(pa.int64()).fill_null(-1).to_numpy()
         return found
     if column == "service":
@@ -135,18 +136,19 @@ class Cells:
         self._sources = rows["sources"].to_numpy().astype(np.float64)
         total = float(self._packets.sum())
         self._least = max(_LEAST_PER_DAY * n_hours / 24, _LEAST_SHARE * total)
+        usual = total / n_hours
         # A quarter more than what one source in a thousand exceeds.
         self.least_in_hour: float = max(
-            _LEAST_IN_HOUR, 3 * clump, _LEAST_SHARE_IN_HOUR * total / n_hours
+            _LEAST_IN_HOUR, 3 * clump, _LEAST_SHARE_IN_HOUR * usual
         )
         #: Of `sources` only slices with a busy hour are kept: header fields and
         #: networks are many, and most are as busy in every hour.
         self._is_steady = table == "counts"
         self._dimensions: dict[str, _Dimension] = {}
-        columns = {name: self._column(name, rows[name]) for name in COLUMNS[table]}
-        self._join(columns)
         #: Of each rollup, which cells lie in a slice of it that was kept.
         self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
+        columns = {name: self._column(name, rows[name]) for name in COLUMNS[table]}
+        self._join(columns, ROLLUPS[table])
 
     def _column(self, name: str, column: pa.ChunkedArray) -> tuple[Small, int]:
         """Add a column's dimensions; return numbers of those of each row, and how many.
@@ -209,19 +211,28 @@ class Cells:
             found |= sums.sum(axis=1) >= self._least
         return found
 
-    def _join(self, columns: Mapping[str, tuple[Small, int]]) -> None:
-        """Add up the rows that have the same values of all columns."""
+    def _join(
+        self, columns: Mapping[str, tuple[Small, int]], rollups: Sequence[_Rollup]
+    ) -> None:
+        """Add up the rows that have the same values of all columns.
+
+        Rows that are in no slice are left out.
+        """
         self._of_cell = {name: of_row for name, (of_row, _) in columns.items()}
         n_places = math.prod([self._n_hours, *(n for _, n in columns.values())])
         if n_places > _MOST_CODES:  # so many different rows are hardly fewer as cells
             return
-        combined, n_codes = np.zeros(len(self._hour), np.int64), 1
+        is_in = np.ones(len(self._hour), np.bool_)
+        if () not in rollups:
+            is_in = np.any([self._candidates(one) for one in rollups], axis=0)
+        rows = slice(None) if is_in.all() else np.flatnonzero(is_in)
+        combined, n_codes = np.zeros(np.count_nonzero(is_in), np.int64), 1
         for of_row, n_values in columns.values():
             combined *= n_values
-            combined += of_row
+            combined += of_row[rows]
             n_codes *= n_values
         code, self._hour, self._packets, self._sources = self._sums(
-            combined, slice(None), n_codes
+            combined, rows, n_codes
         )
         for name, (_, n_values) in reversed(list(columns.items())):
             code, mine = np.divmod(code, n_values)

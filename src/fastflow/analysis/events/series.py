@@ -79,10 +79,8 @@ class Pool:
 
     def _fill(self, values: Floats, hours: Small, key: Key) -> None:
         """Draw a series through stretches in which it was dropped, as it usually is."""
-        inside = [
-            np.any((hours >= first) & (hours < after))
-            for first, after in self.stretches
-        ]
+        edges = [first for first, _ in self.stretches] + [self.n_hours]
+        inside = np.diff(np.searchsorted(hours, edges)) > 0
         known = zip(self.stretches, inside, strict=True)
         parts = [values[first:after] for (first, after), is_in in known if is_in]
         table = "counts" if key.dimensions in ROLLUPS["counts"] else "sources"

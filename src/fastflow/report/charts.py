@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastflow.charts import (
     GREY,
@@ -38,29 +38,23 @@ class Dates:
 
     Attributes
     ----------
-    locale : str
-        What vl-convert calls it.
     day, hour : str
         On an axis.
     year : str
         Below the first day of an axis.
-    full : str
-        A day in full; before the hour, if there is one.
     """
 
-    locale: Literal["en-US", "ja-JP"]
     day: str
     hour: str
     year: str
-    full: str
 
 
 _DATES = {
-    "en": Dates("en-US", "%-d %b", "%H:%M", "%Y", "%a %-d %b %Y"),
-    "ja": Dates("ja-JP", "%-m月%-d日", "%-H時", "%Y年", "%Y年%-m月%-d日(%a)"),
+    "en": Dates("%-d %b", "%H:%M", "%Y"),
+    "ja": Dates("%-m月%-d日", "%-H時", "%Y年"),
 }
-#: Of languages that are not listed.
-_ISO = Dates("en-US", "%m-%d", "%H:%M", "%Y", "%Y-%m-%d")
+#: Of languages that are not listed, after ISO 8601.
+_ISO = Dates("%m-%d", "%H:%M", "%Y")
 
 #: Courses of so many days have a mark on the axis for each of them.
 _DAYS = 14
@@ -79,9 +73,9 @@ def page_spec(figure: Figure, lang: str) -> Spec:
     """Return a figure for a page, which writes its title and its legend in HTML.
 
     The page may change the parameter `hidden`: a list of lines, as `v0`, that are not
-    drawn. Who points at the figure is told all values of the nearest time.
+    drawn.
     """
-    return _spec(figure, lang, [*_layers(figure, lang), *_hover(figure, lang)])
+    return _spec(figure, lang, _layers(figure, lang))
 
 
 def picture_spec(figure: Figure, lang: str) -> Spec:
@@ -149,11 +143,14 @@ def number_text(figure: Figure, value: float | None) -> str:
     return f"{value:,.3f}".rstrip("0").rstrip(".")
 
 
+def utc(time: str) -> str:
+    """Return a wall clock's time as if it were UTC."""
+    return f"{time}Z" if "T" in time else f"{time}T00:00:00Z"
+
+
 def _spec(figure: Figure, lang: str, layers: Sequence[alt.Chart], **more: Any) -> Spec:
     import altair as alt
-    import vl_convert
 
-    locale = vl_convert.get_time_format_locale(_dates(lang).locale)
     chart = (
         alt.layer(*layers)
         # Symbols of the legend would have their outlines dashed.
@@ -165,7 +162,7 @@ def _spec(figure: Figure, lang: str, layers: Sequence[alt.Chart], **more: Any) -
             description=f"{figure.caption} {figure.description}",
             **more,
         )
-        .configure(font=family(lang), locale={"time": locale}, padding=8)
+        .configure(font=family(lang), padding=8)
         .configure_view(stroke=None)
         .configure_axis(
             domainColor=_INK,
@@ -246,43 +243,6 @@ def _layers(figure: Figure, lang: str, legend: bool = False) -> list[alt.Chart]:
     return [bands, lines, symbols] if figure.gaps else [lines, symbols]
 
 
-def _hover(figure: Figure, lang: str) -> list[alt.Chart]:
-    """Return the layer that shows, and tells, the time nearest to the pointer."""
-    import altair as alt
-
-    names = _names(figure)
-    text = ",d" if _is_whole(figure) else ",.3~f"
-    times = alt.Chart(alt.InlineData(values=_rows(figure)))
-    for name in names:
-        value = f"datum.{name}"
-        said = f"isValid({value}) ? format({value}, '{text}') : '{MISSING}'"
-        times = times.transform_calculate(**{f"{name}_text": said})
-    nearest = alt.selection_point(
-        name="nearest",
-        on="pointerover",
-        clear="pointerout",
-        nearest=True,
-        encodings=["x"],
-        empty=False,
-    )
-    rule = (
-        times.mark_rule(color=_INK, strokeWidth=1)
-        .encode(
-            x="time:T",
-            opacity=alt.when(nearest).then(alt.value(0.6)).otherwise(alt.value(0)),
-            tooltip=[
-                alt.Tooltip("time:T", title=" ", format=_full_format(figure, lang)),
-                *(
-                    alt.Tooltip(f"{name}_text:N", title=line.label)
-                    for name, line in zip(names, figure.lines, strict=True)
-                ),
-            ],
-        )
-        .add_params(nearest)
-    )
-    return [rule]
-
-
 def _axis(figure: Figure, lang: str) -> alt.Axis:
     """Return an axis of days; of hours between them where there is room."""
     import altair as alt
@@ -354,7 +314,7 @@ def _rows(figure: Figure) -> list[dict[str, Any]]:
         zip(_names(figure), (line.values for line in figure.lines), strict=True)
     )
     return [
-        {"time": _wall(time)} | {name: values[n] for name, values in columns.items()}
+        {"time": utc(time)} | {name: values[n] for name, values in columns.items()}
         for n, time in enumerate(figure.times)
     ]
 
@@ -372,17 +332,12 @@ def _symbols(figure: Figure) -> Iterator[dict[str, Any]]:
         for n, value in enumerate(line.values):
             is_alone = around[n] is None and around[n + 2] is None
             if value is not None and (n % step == first or is_alone):
-                time = _wall(figure.times[n])
+                time = utc(figure.times[n])
                 yield {"time": time, "key": name, "value": value}
 
 
 def _gaps(figure: Figure) -> list[dict[str, str]]:
-    return [{"time": _wall(start), "end": _wall(end)} for start, end in figure.gaps]
-
-
-def _wall(time: str) -> str:
-    """Return a wall clock's time as if it were UTC."""
-    return f"{time}Z" if "T" in time else f"{time}T00:00:00Z"
+    return [{"time": utc(start), "end": utc(end)} for start, end in figure.gaps]
 
 
 def _is_whole(figure: Figure) -> bool:
@@ -395,8 +350,3 @@ def _is_whole(figure: Figure) -> bool:
 
 def _dates(lang: str) -> Dates:
     return _DATES.get(lang, _ISO)
-
-
-def _full_format(figure: Figure, lang: str) -> str:
-    dates = _dates(lang)
-    return f"{dates.full} {dates.hour}" if figure.every == "hour" else dates.full

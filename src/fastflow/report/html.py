@@ -21,6 +21,7 @@ from fastflow.report.charts import (
     page_spec,
     picture_spec,
     to_svg,
+    utc,
 )
 from fastflow.report.document import Column, Document, Figure, Line
 from fastflow.report.fonts import family
@@ -53,6 +54,8 @@ class Drawn:
     ----------
     spec : dict or None
         Vega-Lite, if there is anything to draw.
+    times : list of str
+        Of its rows, as Vega reads them.
     still : str
         A picture as an URL: for printing, and for readers without scripts.
     width, height : int
@@ -64,6 +67,7 @@ class Drawn:
 
     figure: Figure
     spec: dict[str, Any] | None
+    times: list[str]
     still: str
     width: int
     height: int
@@ -117,6 +121,7 @@ def _draw(figure: Figure, document: Document) -> Drawn:
     return Drawn(
         figure,
         page_spec(figure, document.lang) if has_values(figure) else None,
+        [utc(time) for time in figure.times],
         f"data:image/svg+xml;base64,{encoded}",
         round(float(size[1])),
         round(float(size[2])),

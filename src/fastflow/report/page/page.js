@@ -11,50 +11,71 @@ document.body.append(tip);
 const isShown = (button) => button.getAttribute("aria-pressed") === "true";
 const show = (button, yes) => button.setAttribute("aria-pressed", String(yes));
 
-// Show what is at the nearest time: its date, then each line's sample, name and value.
-function showTip(buttons) {
-  return (handler, event, item, values) => {
-    if (!values) {
-      tip.hidden = true;
-      return;
-    }
-    const [time, ...rest] = Object.values(values);
-    const head = document.createElement("p");
-    head.textContent = time;
-    const rows = rest.map((text, index) => {
-      const row = document.createElement("div");
-      const name = document.createElement("span");
-      const value = document.createElement("span");
-      name.textContent = buttons[index].textContent;
-      value.textContent = text;
-      row.append(buttons[index].querySelector("svg").cloneNode(true), name, value);
-      row.hidden = !isShown(buttons[index]);
-      return row;
-    });
-    tip.replaceChildren(head, ...rows);
-    tip.hidden = false;
-    const { width, height } = tip.getBoundingClientRect();
-    const room = document.documentElement.clientWidth - width - 8;
-    const left = event.clientX + 16 > room ? event.clientX - width - 16 : event.clientX + 16;
-    tip.style.left = `${Math.max(8, Math.min(left, room))}px`;
-    tip.style.top = `${Math.max(8, event.clientY - height - 12)}px`;
-  };
+// Where the pointer is, mark the nearest time of the figure, and tell its row of data: each
+// line's sample, name and value.
+function followPointer(plot, view, times, rows, buttons) {
+  const mark = document.createElement("div");
+  mark.className = "mark";
+  mark.hidden = true;
+  plot.append(mark);
+  const instants = times.map(Date.parse);
+  plot.addEventListener("pointermove", (event) => {
+    const start = view.padding().left + view.origin()[0];
+    const x = view.scale("x");
+    const at = +x.invert(event.clientX - plot.getBoundingClientRect().left - start);
+    const far = instants.map((instant) => Math.abs(instant - at));
+    const nearest = far.indexOf(Math.min(...far));
+    mark.style.left = `${start + x(instants[nearest])}px`;
+    mark.style.top = `${view.padding().top + view.origin()[1]}px`;
+    mark.style.height = `${view.height()}px`;
+    mark.hidden = false;
+    fillTip(rows[nearest].cells, buttons);
+    placeTip(event);
+  });
+  plot.addEventListener("pointerleave", () => {
+    mark.hidden = tip.hidden = true;
+  });
+}
+
+function fillTip([time, ...values], buttons) {
+  const head = document.createElement("p");
+  head.textContent = time.textContent;
+  const lines = buttons.map((button, index) => {
+    const line = document.createElement("div");
+    const [name, value] = [document.createElement("span"), document.createElement("span")];
+    name.textContent = button.textContent;
+    value.textContent = values[index].textContent;
+    line.append(button.querySelector("svg").cloneNode(true), name, value);
+    line.hidden = !isShown(button);
+    return line;
+  });
+  tip.replaceChildren(head, ...lines);
+  tip.hidden = false;
+}
+
+function placeTip({ clientX, clientY }) {
+  const { width, height } = tip.getBoundingClientRect();
+  const room = document.documentElement.clientWidth - width - 8;
+  const left = clientX + 16 > room ? clientX - width - 16 : clientX + 16;
+  tip.style.left = `${Math.max(8, Math.min(left, room))}px`;
+  tip.style.top = `${Math.max(8, clientY - height - 12)}px`;
 }
 
 async function draw(figure) {
-  const spec = JSON.parse(figure.querySelector(":scope > script").textContent);
+  const { spec, times } = JSON.parse(figure.querySelector(":scope > script").textContent);
   const live = figure.querySelector(".live");
+  const plot = live.querySelector(".plot");
   const buttons = [...live.querySelectorAll("button")];
   // Its width is measured: it must have one.
   live.hidden = false;
   spec.width = "container";
   spec.autosize = { type: "fit-x", contains: "padding" };
-  const { view } = await vegaEmbed(live.querySelector(".plot"), spec, {
+  const { view } = await vegaEmbed(plot, spec, {
     actions: false,
     ast: true,
     defaultStyle: false,
     renderer: "svg",
-    tooltip: showTip(buttons),
+    tooltip: false,
   });
   for (const button of buttons) {
     button.addEventListener("click", () => {
@@ -65,6 +86,7 @@ async function draw(figure) {
       view.signal("hidden", hidden.map((one) => one.value)).runAsync();
     });
   }
+  followPointer(plot, view, times, figure.querySelectorAll("tbody tr"), buttons);
   figure.querySelector(".still").hidden = true;
   figure.classList.add("drawn");
 }

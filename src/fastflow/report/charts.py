@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from xml.sax.saxutils import escape
 
 from fastflow.charts import (
     GREY,
@@ -24,7 +25,7 @@ from fastflow.charts import (
 from fastflow.complete_file import complete_file
 from fastflow.errors import ConfigError
 from fastflow.report.document import Document, Figure
-from fastflow.report.fonts import family, need_fonts
+from fastflow.report.fonts import family, need_fonts, register_fonts
 
 if TYPE_CHECKING:
     import altair as alt
@@ -87,11 +88,19 @@ def picture_spec(figure: Figure, lang: str) -> Spec:
     return _spec(figure, lang, _layers(figure, lang, legend=True), title=title)
 
 
-def to_svg(spec: Spec) -> str:
-    """Draw a figure as SVG."""
+def picture_svg(figure: Figure, lang: str) -> str:
+    """Draw a figure as SVG that tells its caption and description, too."""
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    # Letters are measured with them.
+    register_fonts()
+    svg = vl_convert.vegalite_to_svg(picture_spec(figure, lang), allowed_base_urls=[])
+    head, _, rest = svg.partition(">")
+    words = (
+        f"<title>{escape(figure.caption)}</title><desc>{escape(figure.description)}"
+        "</desc>"
+    )
+    return f'{head} role="img">{words}{rest}'
 
 
 def write_figures(document: Document, directory: str | Path) -> list[Path]:
@@ -119,9 +128,10 @@ def write_figures(document: Document, directory: str | Path) -> list[Path]:
         raise ConfigError(f"{place}: cannot be made: {error.strerror}") from error
     written = []
     for figure in document.figures:
+        svg = picture_svg(figure, document.lang).encode()
         spec = picture_spec(figure, document.lang)
         png = vl_convert.vegalite_to_png(spec, scale=PNG_SCALE, allowed_base_urls=[])
-        for ending, data in (("svg", to_svg(spec).encode()), ("png", png)):
+        for ending, data in (("svg", svg), ("png", png)):
             path = place / f"{figure.id}.{ending}"
             with complete_file(path) as file:
                 file.write(data)
@@ -134,13 +144,10 @@ def has_values(figure: Figure) -> bool:
     return any(value is not None for line in figure.lines for value in line.values)
 
 
-def number_text(figure: Figure, value: float | None) -> str:
-    """Return a value of a figure as its table and its tooltip write it."""
-    if value is None:
-        return MISSING
-    if _is_whole(figure):
-        return f"{value:,.0f}"
-    return f"{value:,.3f}".rstrip("0").rstrip(".")
+def value_texts(figure: Figure) -> list[list[str]]:
+    """Return each line's values as people read them."""
+    digits = 0 if _is_whole(figure) else 3
+    return [[_text(value, digits) for value in line.values] for line in figure.lines]
 
 
 def utc(time: str) -> str:
@@ -338,6 +345,13 @@ def _symbols(figure: Figure) -> Iterator[dict[str, Any]]:
 
 def _gaps(figure: Figure) -> list[dict[str, str]]:
     return [{"time": utc(start), "end": utc(end)} for start, end in figure.gaps]
+
+
+def _text(value: float | None, digits: int) -> str:
+    if value is None:
+        return MISSING
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
 
 
 def _is_whole(figure: Figure) -> bool:

@@ -34,7 +34,7 @@ def family(lang: str) -> str:
 
 def need_fonts(lang: str) -> None:
     """Raise ConfigError where a picture in this language would lack its letters."""
-    _register()
+    register_fonts()
     if lang == "ja" and not _has_kanji():
         raise ConfigError(
             "no font on this machine has Japanese letters, which PNG needs: install "
@@ -43,7 +43,7 @@ def need_fonts(lang: str) -> None:
 
 
 @cache
-def _register() -> None:
+def register_fonts() -> None:
     """Let figures be drawn with the font of a package, if it is installed.
 
     Fonts of the system are found without this.

@@ -17,11 +17,10 @@ from fastflow.errors import ConfigError
 from fastflow.report import document as layout
 from fastflow.report.charts import (
     has_values,
-    number_text,
     page_spec,
-    picture_spec,
-    to_svg,
+    picture_svg,
     utc,
+    value_texts,
 )
 from fastflow.report.document import Column, Document, Figure, Line
 from fastflow.report.fonts import family
@@ -87,7 +86,7 @@ def render(document: Document) -> str:
     ConfigError
         The packages that render are not installed, or one of LABELS is missing.
     """
-    need_packages()
+    _need_packages()
     missing = [name for name in LABELS if name not in document.labels]
     if missing:
         raise ConfigError(f"the report's labels lack {', '.join(missing)}")
@@ -110,8 +109,19 @@ def render(document: Document) -> str:
     )
 
 
+def _need_packages() -> None:
+    need_packages()
+    try:
+        import jinja2  # noqa: F401
+        import markdown_it  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "a page takes more packages: pip install 'fastflow[report]'"
+        ) from error
+
+
 def _draw(figure: Figure, document: Document) -> Drawn:
-    svg = to_svg(picture_spec(figure, document.lang))
+    svg = picture_svg(figure, document.lang)
     size = re.match(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', svg)
     if size is None:
         raise AssertionError(svg[:200])
@@ -134,12 +144,8 @@ def _draw(figure: Figure, document: Document) -> Drawn:
             ),
         ],
         [
-            {"time": _time_text(figure, time)}
-            | {
-                name: number_text(figure, line.values[n])
-                for name, line in zip(names, figure.lines, strict=True)
-            }
-            for n, time in enumerate(figure.times)
+            {"time": _time_text(figure, time)} | dict(zip(names, values, strict=True))
+            for time, *values in zip(figure.times, *value_texts(figure), strict=True)
         ],
     )
 

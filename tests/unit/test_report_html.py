@@ -172,9 +172,7 @@ def test_a_page_names_its_language_and_its_parts(lang):
 def test_headings_skip_no_level(page):
     levels = [int(t[1]) for t, _, _ in page.elements if re.fullmatch("h[1-6]", t)]
     assert levels[0] == 1
-    assert all(
-        after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)
-    )
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_every_figure_has_a_picture_a_text_and_its_data(name, page):
@@ -203,11 +201,7 @@ def test_every_figure_has_a_picture_a_text_and_its_data(name, page):
 def test_specifications_are_those_of_figures_with_values(name, page):
     make, lang = DOCUMENTS[name]
     specs = [json.loads(text) for a, text in page.all("script") if "type" in a]
-    drawn = [
-        f
-        for f in make(lang).figures
-        if any(any(v is not None for v in line.values) for line in f.lines)
-    ]
+    drawn = [figure for figure in make(lang).figures if has_values(figure)]
     assert [len(spec["times"]) for spec in specs] == [len(f.times) for f in drawn]
     for spec in specs:
         assert "url" not in json.dumps(spec["spec"]["datasets"])

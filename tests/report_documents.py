@@ -256,14 +256,16 @@ def bare(lang: str) -> Document:
     """Return a report of a period of which there is next to nothing."""
     one_day = replace(
         quarter_figure(lang, 1, PORTS),
+        caption="1. A day",
         times=days("2020-07-01", 1),
         lines=(Line("445/tcp", "445/TCP", (17,)), Line("23/tcp", "23/TCP", (None,))),
         gaps=(),
     )
-    nothing = replace(one_day, id="figure-2", times=(), lines=())
+    nothing = replace(one_day, id="figure-2", caption="2. Nothing", times=(), lines=())
     week = replace(
         one_day,
         id="figure-3",
+        caption="3. A week",
         times=days("2020-12-29", 7),
         lines=(Line("x", "445/TCP", (0, None, 2, None, 1, 1, 0)),),
     )

@@ -19,7 +19,7 @@ from fastflow.report.document import (
 )
 
 MARKUP = "<b>&\"'</b><script>alert(1)</script>"
-LONG = "organisation-" * 12
+LONG = "organisation" * 12
 HOSTILE_NOTE = """# Heading of a note
 
 Text with *emphasis*, `code`, and <script>alert(1)</script> markup.

@@ -279,7 +279,13 @@ def _value_axis(figure: Figure) -> alt.Axis:
         largest = max((v or 0 for line in figure.lines for v in line.values), default=0)
         ticks = max(1, min(ticks, round(largest)))
     return alt.Axis(
-        format=",.12~g", domain=False, ticks=False, tickCount=ticks, labelPadding=6
+        format=",.12~g",
+        domain=False,
+        labelPadding=6,
+        # Wide enough for a million: figures below each other begin at the same place.
+        minExtent=64,
+        tickCount=ticks,
+        ticks=False,
     )
 
 

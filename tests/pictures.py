@@ -12,6 +12,8 @@ from scipy.ndimage import gaussian_filter
 
 #: Pixels; letters are a few of them high, and lines can still be followed.
 WIDTH = 240
+#: So many pixels a picture may lie beside another.
+_SHIFT = 2
 #: Of `likeness`. Another font, or another version of Vega, stays above; a line that is
 #: missing, or goes elsewhere, does not.
 ALIKE = 0.9
@@ -31,15 +33,33 @@ def small(png: bytes) -> np.ndarray:
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the structural similarity, 1 for the same picture.
+    """Return the largest structural similarity, 1 for the same picture.
+
+    One of them may be shifted a little: wider letters beside an axis do so.
+    """
+    if min(len(one), len(other)) < 0.9 * max(len(one), len(other)):
+        return 0.0
+    shifts = range(-_SHIFT, _SHIFT + 1)
+    height = min(len(one), len(other)) - _SHIFT
+    middle = one[_SHIFT:height, _SHIFT : WIDTH - _SHIFT]
+    return max(
+        _similarity(
+            middle,
+            other[
+                _SHIFT + down : height + down, _SHIFT + right : WIDTH - _SHIFT + right
+            ],
+        )
+        for down in shifts
+        for right in shifts
+    )
+
+
+def _similarity(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the structural similarity.
 
     After Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error
-    visibility to structural similarity" (2004), over the part that both have.
+    visibility to structural similarity" (2004).
     """
-    height = min(len(one), len(other))
-    if height < 0.9 * max(len(one), len(other)):
-        return 0.0
-    x, y = one[:height], other[:height]
 
     def mean(z: np.ndarray) -> np.ndarray:
         return gaussian_filter(z, 1.5)

@@ -148,7 +148,7 @@ def hours_figure(lang: str) -> Figure:
         values[hour] = 81.4375
     label = "ニュージーランド" if lang == "ja" else "New Zealand"
     return Figure(
-        id="figure-5",
+        id="5-hours",
         caption="図5" if lang == "ja" else "Figure 5. Packets from New Zealand",
         description=words["see"],
         every="hour",

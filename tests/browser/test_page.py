@@ -39,6 +39,11 @@ def figures_of(name: str) -> list[Figure]:
     return [figure for figure in make(lang).figures if has_values(figure)]
 
 
+def element(page, identity: str):
+    """Return the element of an id, which may begin with a digit."""
+    return page.locator(f'[id="{identity}"]')
+
+
 def test_a_page_says_and_asks_for_nothing(name, open_page, files):
     opened = open_page(name)
     assert opened.said == []
@@ -51,9 +56,9 @@ def test_a_page_says_and_asks_for_nothing(name, open_page, files):
 def test_all_figures_are_drawn_at_every_width(name, width, open_page):
     page = open_page(name, width).page
     for figure in figures_of(name):
-        plot = page.locator(f"#{figure.id} .plot svg")
+        plot = element(page, figure.id).locator(".plot svg")
         box = plot.bounding_box()
-        room = page.locator(f"#{figure.id}").bounding_box()["width"]
+        room = element(page, figure.id).bounding_box()["width"]
         assert room - 2 <= box["width"] <= room + 1
         assert box["height"] >= 300
         drawn = plot.locator(".mark-line path").evaluate_all(
@@ -62,7 +67,7 @@ def test_all_figures_are_drawn_at_every_width(name, width, open_page):
         assert len(drawn) == len(figure.lines)
         if len(figure.times) > 1:
             assert max(drawn) > width / 4
-        assert not page.locator(f"#{figure.id} .still").is_visible()
+        assert not element(page, figure.id).locator(".still").is_visible()
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -82,7 +87,7 @@ def test_the_contents_lead_to_their_sections(name, open_page):
     assert links.count() == len(list(DOCUMENTS[name][0](DOCUMENTS[name][1]).walk()))
     for link in links.all():
         link.click()
-        target = page.locator(f"id={link.get_attribute('href')[1:]}")
+        target = element(page, link.get_attribute("href")[1:])
         # Smooth scrolling takes its time.
         page.wait_for_function(
             """(one) => {
@@ -106,7 +111,7 @@ def test_the_first_key_leads_to_the_content(open_page):
 
 def test_lines_are_switched_by_the_keyboard(open_page):
     page = open_page("rich-ja").page
-    figure = page.locator("#figure-1")
+    figure = element(page, "figure-1")
     buttons = figure.locator(".legend button")
     lines = figure.locator(".mark-line path")
 
@@ -219,10 +224,10 @@ def test_paper_has_the_pictures_at_its_width(name, open_page):
     page.set_viewport_size({"width": 672, "height": 987})
     page.emulate_media(media="print")
     for figure in figures_of(name):
-        box = page.locator(f"#{figure.id} .still").bounding_box()
+        box = element(page, figure.id).locator(".still").bounding_box()
         assert box["width"] <= 672
         assert 250 < box["height"] < 500
-        assert not page.locator(f"#{figure.id} .live").is_visible()
+        assert not element(page, figure.id).locator(".live").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 672
 
 

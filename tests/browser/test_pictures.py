@@ -27,8 +27,8 @@ def test_files_look_as_kept(name, tmp_path):
 @pytest.mark.parametrize("name", ["rich-ja", "rich-en"])
 def test_figures_of_pages_look_as_kept(name, open_page):
     page = open_page(name, 768).page
-    for identity in ("figure-1", "figure-5"):
-        live = page.locator(f"#{identity} .plot")
+    for identity in ("figure-1", "5-hours"):
+        live = page.locator(f'[id="{identity}"] .plot')
         check_picture(f"{name}-{identity}-page", live.screenshot())
 
 

@@ -36,6 +36,8 @@ LABELS = ("contents", "data", "day", "hour", "lines", "skip")
 
 #: Where a note may lead, besides places in the page.
 _SCHEMES = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
+#: Letters: words up to this are not broken in a table.
+_LONG_WORD = 20
 _BLOCKS = (
     layout.Paragraph,
     layout.Note,
@@ -197,9 +199,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["markdown"] = _markdown
+    environment.tests["long"] = _is_long
     for kind in _BLOCKS:
         environment.tests[kind.__name__.lower()] = kind.__instancecheck__
     return environment
+
+
+def _is_long(text: str) -> bool:
+    """Tell whether a column would be too wide if this text's words stayed whole."""
+    return max(map(len, text.split()), default=0) > _LONG_WORD
 
 
 def _markdown(text: str, level: int) -> Markup:

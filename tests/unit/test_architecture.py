@@ -55,7 +55,7 @@ EXCEPTIONS = {
 DOORS = {
     "_core": {"schema", "outcome", "reader", "packets", "stages.rows"},
     "_tally": {"stages.rows", "stages.spill", "stages.tally"},
-    "_rollup": {"stages.rows"},
+    "_rollup": {"stages.echoes", "stages.rows"},
     "_lpm": {"stages.country"},
     "_bpf": {"filters"},
     "_tool": {"tools"},

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastflow._rollup import echo_bins
@@ -51,6 +51,7 @@ def columns(
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(cells_of_row, st.integers(0, 2**30)), max_size=5))
 def test_bins_add_up(rows: list[tuple[list[Cell], int]]) -> None:
     slots, sketches, packets, starts = columns([cells for cells, _ in rows])

@@ -15,6 +15,7 @@ import stix2
 
 import mmdb
 from fastflow.addresses import from_text, to_text
+from fastflow.analysis.events.event import Event
 from fastflow.analysis.events.find import find_events
 from fastflow.analysis.selection import Selection
 from fastflow.contacts.find import (
@@ -31,6 +32,7 @@ from fastflow.errors import ConfigError
 from fastflow.holders.holder import Holder
 from fastflow.holders.holders import Holders
 from fastflow.store import Store
+from fastflow.zones import hour_number
 from quarter import Quarter
 from reduced import at, reduced
 
@@ -126,7 +128,9 @@ def test_a_store_without_sources_has_no_contacts(tmp_path: Path) -> None:
         found_in(without)
 
 
-def test_every_event_has_the_sources_that_it_tells_of(quarter: Quarter) -> None:
+def test_every_event_has_the_sources_that_it_tells_of(
+    quarter: Quarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     selection = Selection(quarter.store, "2020-Q3", sensors_file=quarter.sensors_file)
     events = find_events(selection)
     assert len(events) >= 3
@@ -139,9 +143,22 @@ def test_every_event_has_the_sources_that_it_tells_of(quarter: Quarter) -> None:
         assert len(contacts) == event.sources
         assert sum(one.packets for one in contacts) == event.packets
         assert {one.kind for one in contacts} == {event.kind}
-    assert event_of_rank(selection, 2).slice == events[1].slice
+    monkeypatch.setattr("fastflow.contacts.find.find_events", lambda _, n: events[:n])
+    assert event_of_rank(selection, 2) is events[1]
     with pytest.raises(ConfigError, match="no event has rank 1000; there are"):
         event_of_rank(selection, 1000)
+
+
+def test_the_victim_of_an_attack_is_known_where_others_answered(store: Store) -> None:
+    """A router's answer quotes the victim, whom `sources` does not have."""
+    victim = from_text("192.0.2.9")
+    first = hour_number(at(0))
+    event = Event("attack", [(first, first + 1)], {"source": victim}, {}, 1.0)
+    (found,) = find_contacts(Selection(store), Holders(), event)
+    assert (found.address, found.role, found.kind) == ("192.0.2.9", "victim", "attack")
+    assert (found.packets, found.first, found.tools) == (1, at(0), ())
+    event.pieces = [(first + 1, first + 9)]
+    assert [*find_contacts(Selection(store), Holders(), event)] == []
 
 
 HOLDER = Holder(

@@ -43,7 +43,7 @@ def server(running: RdapServer) -> RdapServer:
 def rdap(
     server: RdapServer, tmp_path: Path, now: datetime = NOW, **options: float
 ) -> Rdap:
-    chosen = {"per_second": 1000.0, "one_seconds": 5.0, **options}
+    chosen = {"per_second": 1000.0, "one_seconds": 20.0, **options}
     cache = RdapCache(timedelta(days=30), tmp_path / "cache")
     return Rdap(RdapOptions(server.url, **chosen), cache, lambda: now)
 
@@ -178,7 +178,7 @@ def test_what_goes_wrong_is_a_reason_and_no_error(server, tmp_path, address, rea
     found = rdap(server, tmp_path).look_up([address, "8.8.8.8"])
     assert found[address].startswith(reason)
     assert isinstance(found["8.8.8.8"], Registration)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     assert "/secret" not in server.paths()
     assert sum(address in path for path in server.paths()) <= 4
 
@@ -191,19 +191,19 @@ def test_a_redirect_is_followed_and_its_answer_checked(server, tmp_path):
 
 @pytest.mark.parametrize("address", ["4.0.0.2", "4.0.0.3"])
 def test_a_slow_answer_is_not_waited_for(server, tmp_path, address):
-    asked = rdap(server, tmp_path, one_seconds=0.5)
+    asked = rdap(server, tmp_path, one_seconds=1)
     start = time.monotonic()
     found = asked.look_up([address, "8.8.8.8"])
-    assert 0.5 <= time.monotonic() - start < 4
+    assert 1 <= time.monotonic() - start < 10
     assert found[address] == TIMED_OUT
     assert isinstance(found["8.8.8.8"], Registration)
 
 
 def test_all_look_ups_together_have_a_time(server, tmp_path):
-    asked = rdap(server, tmp_path, one_seconds=5, all_seconds=0.5)
+    asked = rdap(server, tmp_path, one_seconds=50, all_seconds=2)
     start = time.monotonic()
     found = asked.look_up(["8.8.8.8", "4.0.0.2", "193.0.6.139"])
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 10
     assert isinstance(found["8.8.8.8"], Registration)
     assert (found["4.0.0.2"], found["193.0.6.139"]) == (TIMED_OUT, NO_TIME)
     assert asked.look_up(["200.3.14.10"]) == {"200.3.14.10": NO_TIME}
@@ -225,7 +225,7 @@ def test_a_server_is_asked_slowly(server, tmp_path):
 
 def test_a_server_that_says_later_is_asked_later(server, tmp_path):
     start = time.monotonic()
-    found = rdap(server, tmp_path, one_seconds=1.5).look_up(["2.0.0.2"])
+    found = rdap(server, tmp_path, one_seconds=5).look_up(["2.0.0.2"])
     assert found["2.0.0.2"].organisation == "LATE"
     assert time.monotonic() - start >= 1
 

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     "--format",
     "file_format",
     type=click.Choice(("csv", "intelmq", "stix")),
-    help="CSV, events of IntelMQ as JSON lines, or a bundle of STIX 2.1.  "
-    "[default with -o: csv]",
+    help="CSV, events of IntelMQ as JSON lines, or a bundle of STIX 2.1; default "
+    "with -o: csv.",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write a file, and not to stdout.")
 @json_option

@@ -198,7 +198,6 @@ class Rdap:
             if server in self._silent:
                 self.found[address] = f"not asked: {self._silent[server]} before"
                 continue
-            self.found[address] = TIMED_OUT  # until something else is known
             try:
                 found = await self._ask(client, server, address)
             except LaterError as error:
@@ -220,6 +219,7 @@ class Rdap:
         left, n_redirects, was_late = self._options.one_seconds, 0, False
         while True:
             await self._turn(url)
+            self.found[address] = TIMED_OUT  # until something else is known
             start = time.monotonic()
             try:
                 async with asyncio.timeout(left):

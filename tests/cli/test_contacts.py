@@ -15,10 +15,14 @@ from click.testing import CliRunner, Result
 
 import rdap_server
 from fastflow.cli.contacts import command
+from fastflow.cli.events import command as events
 from fastflow.errors import ConfigError, DataFileError
 from fastflow.store import Store
+from quarter import Quarter
 from rdap_server import RdapServer
 from reduced import at, reduced
+
+pytest_plugins = ["quarter_fixture"]
 
 ROWS = [
     {"src": "8.8.8.8", "packets": 5, "country": "US", "tool": "mirai", "dst_port": 23},
@@ -166,6 +170,25 @@ def test_files_by_format(store: str, table: str, tmp_path: Path) -> None:
         "autonomous-system",
         "relationship",
     }
+
+
+def test_an_event_by_its_rank(quarter: Quarter) -> None:
+    """The victim's hosts of table 3, and nobody else."""
+    where = (
+        *("--store", str(quarter.store.url), "--period", "2020-08"),
+        *("--where", "country=NZ", "--sensors-file", str(quarter.sensors_file)),
+    )
+    told = json.loads(CliRunner().invoke(events, [*where, "--json"]).stdout)
+    burst = next(one for one in told if one["fixed"].get("src_port") == 443)
+    found = CliRunner().invoke(
+        command, [*where, "--event", str(burst["rank"]), "--json"]
+    )
+    rows = json.loads(found.stdout)
+    assert len(rows) == burst["sources"]
+    assert sum(row["packets"] for row in rows) == burst["packets"]
+    assert {(row["role"], row["country"]) for row in rows} == {("victim", "NZ")}
+    assert {tuple(row["ports"]) for row in rows} == {("443/tcp",)}
+    assert {row["kind"] for row in rows} == {burst["kind"]}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -19,7 +20,7 @@ import rdap_answers
 import rdap_server
 from fastflow.errors import ConfigError
 from fastflow.holders.cache import RdapCache
-from fastflow.holders.http import MissingError
+from fastflow.holders.http import MissingError, follow_redirect, retry_after
 from fastflow.holders.rdap import NO_TIME, NOT_FOUND, TIMED_OUT, Rdap, RdapOptions
 from fastflow.holders.registration import Registration, UnusableError, read_answer
 from rdap_server import RdapServer
@@ -187,6 +188,55 @@ def test_a_redirect_is_followed_and_its_answer_checked(server, tmp_path):
     found = rdap(server, tmp_path).look_up(["3.0.0.7"])
     assert server.paths() == ["/rdap/ip/3.0.0.7", "/rdap2/ip/193.0.6.139"]
     assert found["3.0.0.7"] == "answered about other addresses"
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "expected"),
+    [
+        ("https://8.8.8.8/ip/1.1.1.1", "/x", "https://8.8.8.8/x"),
+        ("https://8.8.8.8/a/b", "c", "https://8.8.8.8/a/c"),
+        ("https://8.8.8.8/", "https://9.9.9.9/x", "https://9.9.9.9/x"),
+        ("http://8.8.8.8/", "https://[2620:fe::9]/", "https://[2620:fe::9]/"),
+        ("http://10.0.0.1/", "http://10.0.0.1:81/", "http://10.0.0.1:81/"),
+    ],
+)
+def test_a_redirect_may_lead_to_public_places(url, location, expected):
+    assert asyncio.run(follow_redirect(url, location)) == expected
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("http://8.8.8.8/", "without encryption"),
+        ("https://10.0.0.1/", "10.0.0.1, which is no public server"),
+        ("https://[::1]/", "::1, which is no public server"),
+        ("https://[::ffff:10.0.0.1]/", "which is no public server"),
+        ("//0x7f000001/", "0x7f000001, which is no public server"),
+        ("https://[fe80::1%25lo]/", "redirected to what is no URL"),
+        ("gopher://9.9.9.9/", "redirected to what is no URL"),
+        ("https://a:99999999/", "redirected to what is no URL"),
+    ],
+)
+def test_a_redirect_may_lead_to_no_other_place(location, reason):
+    with pytest.raises(UnusableError, match=reason):
+        asyncio.run(follow_redirect("https://8.8.8.8/", location))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        ("Thu, 26 Nov 2026 12:00:30 GMT", 30.0),
+        ("Thu, 26 Nov 2026 11:00:30 GMT", 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("9" * 400, None),
+        ("Thu, 26 Nov 99999999999999999999 12:00:30 GMT", None),
+        ("", None),
+    ],
+)
+def test_when_to_ask_again(text, seconds):
+    assert retry_after(text, NOW) == seconds
 
 
 @pytest.mark.parametrize("address", ["4.0.0.2", "4.0.0.3"])

@@ -14,7 +14,6 @@ from fastflow.errors import ConfigError
 from fastflow.holders.registration import UnusableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     import httpx
@@ -103,7 +102,7 @@ async def fetch_json(client: httpx.AsyncClient, url: str, now: datetime) -> Any:
             if status in _REDIRECTS and "location" in headers:
                 raise RedirectError(headers["location"])
             if status in (429, 503):
-                after = _retry_after(headers, now)
+                after = retry_after(headers.get("retry-after", ""), now)
                 raise LaterError(f"answered {status}, asked too often", after)
             if status != 200:
                 raise UnusableError(f"answered {status}")
@@ -123,14 +122,13 @@ async def fetch_json(client: httpx.AsyncClient, url: str, now: datetime) -> Any:
         raise UnusableError("answered what is no JSON") from error
 
 
-def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds to wait by the header Retry-After (RFC 9110, 10.2.3)."""
-    text = headers.get("retry-after", "")
+def retry_after(text: str, now: datetime) -> float | None:
+    """Return the seconds to wait by a header Retry-After (RFC 9110, 10.2.3)."""
     if text.isascii() and text.isdigit() and len(text) < 10:
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -151,7 +149,8 @@ async def follow_redirect(url: str, location: str) -> str:
         host, port = new.hostname, new.port
     except ValueError as error:
         raise UnusableError("redirected to what is no URL") from error
-    if host is None or new.scheme not in ("http", "https"):
+    # An address with a zone ("%") is of this machine's own links.
+    if host is None or "%" in host or new.scheme not in ("http", "https"):
         raise UnusableError("redirected to what is no URL")
     if (old.scheme, new.scheme) == ("https", "http"):
         raise UnusableError(f"redirected to {host}, without encryption")
@@ -166,5 +165,7 @@ async def _is_public(host: str, port: int | None) -> bool:
         found = await asyncio.get_running_loop().getaddrinfo(host, port)
     except (OSError, UnicodeError):
         return True  # a proxy may know the name; otherwise the request will fail
-    addresses = [str(address[0]).partition("%")[0] for *_, address in found]
-    return all(ipaddress.ip_address(address).is_global for address in addresses)
+    addresses = [
+        ipaddress.ip_address(str(one[0]).partition("%")[0]) for *_, one in found
+    ]
+    return all(address.is_global for address in addresses)

@@ -264,6 +264,31 @@ def test_all_look_ups_together_have_a_time(server, tmp_path):
     )
 
 
+def test_a_name_that_is_not_resolved_in_time_is_not_waited_for(tmp_path, monkeypatch):
+    def resolve(*arguments, **named):
+        time.sleep(6)
+        raise socket.gaierror
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    cache = RdapCache(timedelta(days=30), tmp_path)
+    options = RdapOptions("https://slow.test", one_seconds=0.5, all_seconds=1)
+    start = time.monotonic()
+    found = Rdap(options, cache, lambda: NOW).look_up(["8.8.8.8", "9.9.9.9"])
+    assert time.monotonic() - start < 5
+    assert found["8.8.8.8"] == TIMED_OUT
+
+
+def test_a_fault_of_our_own_is_raised(server, tmp_path, monkeypatch):
+    """Only what servers do is forgiven."""
+
+    def broken(*arguments):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("fastflow.holders.rdap.read_answer", broken)
+    with pytest.raises(RuntimeError, match="a fault"):
+        rdap(server, tmp_path).look_up(["8.8.8.8"])
+
+
 def test_a_server_is_asked_slowly(server, tmp_path):
     found = rdap(server, tmp_path, per_second=4).look_up(
         ["8.8.8.8", "193.0.6.139", "200.3.14.10"]

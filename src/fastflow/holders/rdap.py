@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _MOST_REDIRECTS = 3
 #: Whoever says "later" without saying when is asked again after so many seconds.
 _LATER_SECONDS = 5.0
+#: After its time a look-up has so long to end.
+_GRACE_SECONDS = 1.0
 #: Why an address has no answer.
 NOT_FOUND = "not found"
 TIMED_OUT = "timed out"
@@ -118,7 +121,7 @@ class Rdap:
         ]
         if todo:
             start = time.monotonic()
-            asyncio.run(self._ask_all(todo))
+            _run(self._ask_all(todo), self._left + _GRACE_SECONDS)
             self._left -= time.monotonic() - start
         return {address: self.found[address] for address in wanted}
 
@@ -276,6 +279,26 @@ class Rdap:
             f"RDAP says nothing of {reasons.total():,} of {len(self.found):,} "
             f"addresses: {'; '.join(parts)}"
         )
+
+
+def _run(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Run something to its end, for so long at most.
+
+    In a thread: the resolver of names cannot be interrupted, and asyncio waits for it.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="rdap", daemon=True)
+    thread.start()
+    thread.join(max(seconds, _GRACE_SECONDS))
+    if raised:
+        raise raised[0]
 
 
 def _is_public(address: str) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmdb
@@ -84,6 +84,7 @@ RANGES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(RANGES, st.booleans())
 def test_where_ranges_overlap_the_one_that_begins_last_holds(
     tmp_path_factory, ranges, is_ipv6

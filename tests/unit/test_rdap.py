@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rdap_answers
@@ -391,6 +391,7 @@ def test_a_field_of_a_wrong_type_never_raises_anything_else(key, value):
     assert Registration.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from fastflow.errors import ConfigError
 from fastflow.holders.cache import RdapCache
+from fastflow.holders.holder import one_line
 from fastflow.holders.http import (
     LaterError,
     MissingError,
@@ -188,7 +189,7 @@ class Rdap:
                 document = await fetch_json(client, url, self._now())
             services = read_services(document)
         except (TimeoutError, ValueError) as error:
-            why = str(error) or TIMED_OUT
+            why = one_line(str(error)) or TIMED_OUT
             return f"not asked: IANA's list of servers, {url}: {why}"
         self._cache.keep_document(name, document, self._now())
         return services
@@ -205,9 +206,9 @@ class Rdap:
                 found = await self._ask(client, server, address)
             except LaterError as error:
                 # It said so twice, and is left alone.
-                self.found[address] = self._silent[server] = str(error)
+                self.found[address] = self._silent[server] = one_line(str(error))
             except UnusableError as error:
-                self.found[address] = str(error)
+                self.found[address] = one_line(str(error))
             except TimeoutError:
                 pass
             else:
@@ -236,7 +237,8 @@ class Rdap:
                 n_redirects += 1
                 if n_redirects > _MOST_REDIRECTS:
                     raise UnusableError("redirected too often") from redirect
-                url = await follow_redirect(url, redirect.location)
+                async with asyncio.timeout(left):
+                    url = await follow_redirect(url, redirect.location)
             except LaterError as later:
                 if was_late:
                     raise

@@ -17,6 +17,7 @@ from fastflow.charts import COLOURS, DASHES, GREY, SYMBOLS, strokes_of  # noqa: 
 from fastflow.errors import ConfigError  # noqa: E402
 from fastflow.report import charts, fonts  # noqa: E402
 from fastflow.report.document import Line  # noqa: E402
+from fastflow.report.printable import printable  # noqa: E402
 from report_documents import (  # noqa: E402
     COUNTRIES,
     LONG,
@@ -25,6 +26,7 @@ from report_documents import (  # noqa: E402
     bare,
     days,
     hours_figure,
+    ports_table,
     quarter_figure,
     rich,
 )
@@ -178,14 +180,48 @@ def test_whole_numbers_have_no_marks_between_them():
 
 
 def test_labels_hold_any_letters():
-    labels = (MARKUP, LONG, "a.b[0]['c']", 'quote " and \\', "")
+    labels = (MARKUP, LONG, "a.b[0]['c']", 'quote " and \\', "a\u2028\N{GRINNING FACE}")
     svg = charts.picture_svg(quarter_figure("en", 1, labels), "en")
     found = texts(svg)
-    assert {MARKUP, "a.b[0]['c']", 'quote " and \\'} <= set(found)
+    assert {MARKUP, *labels[2:]} <= set(found)
     # Too long for the picture: it is cut, and does not make the picture wider.
     (cut,) = [text for text in found if text.startswith("organisation")]
     assert cut.endswith("\N{HORIZONTAL ELLIPSIS}")
     assert width_of(svg) < charts.WIDTH + 100
+
+
+ODD = "a\x00b\x1bc\x0bd\ufffee\ud800f"
+PLAIN = "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf"
+
+
+def test_letters_that_no_picture_can_have_are_replaced(tmp_path):
+    # In a process of its own: vl-convert ends the process at some of them.
+    code = (
+        "import sys; from dataclasses import replace; import report_documents as r;"
+        "from fastflow.report.charts import write_figures;"
+        "figure = replace(r.hours_figure('en'), y_title=sys.argv[1].encode()"
+        ".decode('unicode_escape'));"
+        "section = r.Section('x', '', (figure,));"
+        "write_figures(r.Document('en', '', '', (section,)), sys.argv[2])"
+    )
+    odd = ODD.encode("unicode_escape").decode()
+    done = subprocess.run(
+        [sys.executable, "-c", code, odd, tmp_path],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert PLAIN in texts((tmp_path / "5-hours.svg").read_text())
+
+
+@pytest.mark.parametrize("text", ["\t\n\r", "\u2028", "\N{GRINNING FACE}", MARKUP])
+def test_letters_that_are_allowed_stay(text):
+    assert printable(text) == text
+    table = ports_table("en")
+    assert printable(replace(table, caption=text)).caption == text
+    assert printable(table) == table
 
 
 def width_of(svg: str) -> float:

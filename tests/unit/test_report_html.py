@@ -277,6 +277,14 @@ def test_a_page_needs_its_packages(package, monkeypatch):
         html.render(bare("en"))
 
 
+def test_letters_that_no_page_can_have_are_replaced():
+    section = Section("x", "a\x00b", (Note("c\x1bd"),))
+    page = Page(html.render(Document("en", "e\ud800f", "", (section,), LABELS["en"])))
+    assert page.all("title")[0][1] == "e\ufffdf"
+    assert [text for _, text in page.all("h2")][1:] == ["a\ufffdb"]
+    assert "c\ufffdd" in "".join(text for _, text in page.all("p"))
+
+
 def test_an_empty_document_is_a_page():
     page = Page(html.render(Document("en", "T", "", (), LABELS["en"])))
     assert page.wrong == []

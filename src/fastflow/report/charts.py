@@ -26,6 +26,7 @@ from fastflow.complete_file import complete_file
 from fastflow.errors import ConfigError
 from fastflow.report.document import Document, Figure
 from fastflow.report.fonts import family, need_fonts, register_fonts
+from fastflow.report.printable import printable
 
 if TYPE_CHECKING:
     import altair as alt
@@ -127,7 +128,7 @@ def write_figures(document: Document, directory: str | Path) -> list[Path]:
     except OSError as error:
         raise ConfigError(f"{place}: cannot be made: {error.strerror}") from error
     written = []
-    for figure in document.figures:
+    for figure in printable(document).figures:
         svg = picture_svg(figure, document.lang).encode()
         spec = picture_spec(figure, document.lang)
         png = vl_convert.vegalite_to_png(spec, scale=PNG_SCALE, allowed_base_urls=[])
@@ -300,7 +301,7 @@ def _legend(figure: Figure) -> alt.Legend:
         title=None,
         orient="bottom",
         columns=_columns(figure),
-        labelExpr=f"{json.dumps(labels, ensure_ascii=False)}[datum.label]",
+        labelExpr=f"{json.dumps(labels)}[datum.label]",
     )
 
 

@@ -24,6 +24,7 @@ from fastflow.report.charts import (
 )
 from fastflow.report.document import Column, Document, Figure, Line
 from fastflow.report.fonts import family
+from fastflow.report.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -92,6 +93,7 @@ def render(document: Document) -> str:
     missing = [name for name in LABELS if name not in document.labels]
     if missing:
         raise ConfigError(f"the report's labels lack {', '.join(missing)}")
+    document = printable(document)
     style = _text("page.css").replace("FONTS", family(document.lang))
     scripts = [_vega(), _text("page.js")]
     drawn = {figure.id: _draw(figure, document) for figure in document.figures}

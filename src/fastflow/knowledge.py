@@ -16,6 +16,8 @@ class Reading:
 
     Attributes
     ----------
+    id : str
+        Names it, once and for all.
     of : mapping of str to tuple
         Packet columns, and the values that each may have.
     about : tuple of str
@@ -28,6 +30,7 @@ class Reading:
         Who says so.
     """
 
+    id: str
     of: Mapping[str, tuple[Any, ...]]
     about: tuple[str, ...]
     text: str
@@ -62,6 +65,7 @@ def _known() -> tuple[Reading, ...]:
 def _reading(table: Mapping[str, Any]) -> Reading:
     first, last = table["years"]
     return Reading(
+        id=table["id"],
         of={
             name: tuple(value) if isinstance(value, list) else (value,)
             for name, value in table["of"].items()

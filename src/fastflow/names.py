@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from functools import lru_cache
 from importlib.resources import files
+from itertools import takewhile
 
 from fastflow.errors import ConfigError
 
@@ -61,6 +62,14 @@ def country_name(code: str, lang: str = "en") -> str:
 def proto_name(number: int) -> str:
     """Return the name of an IP protocol, or its number as text."""
     return _PROTOCOLS.get(number, str(number))
+
+
+def source_of(name: str) -> str:
+    """Return where a table of `fastflow/data/` is from, as its header says."""
+    text = files("fastflow.data").joinpath(name).read_text(encoding="utf-8")
+    lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    said = " ".join(line.removeprefix("#").strip() for line in lines)
+    return said.partition("Source: ")[2].partition(" Made by ")[0].rstrip(".")
 
 
 @lru_cache(maxsize=1)

@@ -75,6 +75,14 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
         The largest first: `rank`, `kind`, `start`, `end`, `days`, `slice`, `fixed`,
         `packets`, `sources`, `baseline`, `confidence`, `text`, `evidence`.
     """
+    return [
+        one.to_row(selection.zone, rank, *describe(one, selection.zone))
+        for rank, one in enumerate(find_events(selection, n), start=1)
+    ]
+
+
+def find_events(selection: Selection, n: int | None = None) -> list[Event]:
+    """Return the same events as they are found, for who words them otherwise."""
     hours = stored_hours(selection)
     if hours is None:
         return []
@@ -88,10 +96,7 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
     found = found[:n]
     count_sources(selection, found)
     measure_trends(selection, finder.clock, found)
-    return [
-        one.to_row(selection.zone, rank, *describe(one, selection.zone))
-        for rank, one in enumerate(found, start=1)
-    ]
+    return found
 
 
 class Finder:

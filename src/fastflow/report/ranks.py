@@ -1,0 +1,138 @@
+"""Tables 1 and 2: the first ports and regions, their ranks before, their courses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastflow.analysis.rank import PREVIOUS_RANKS, Ranking, top
+from fastflow.analysis.selection import Selection
+from fastflow.report.steps import Course, Steps
+
+#: Ranks are known to ten, and five are shown.
+SHOWN = 5
+#: Whose rank moved by no more places has hardly moved.
+HARDLY = 1
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A port or a region.
+
+    Attributes
+    ----------
+    key : str
+        As `445/tcp`, or a country's code.
+    sources : int or None
+        Distinct addresses over the period; None: the store keeps none.
+    share : float
+        Of all packets of the period.
+    previous_rank, previous_packets : int or None
+        In the period before; a rank is None outside of its first ten, packets are None
+        where that period is not known.
+    rank_elsewhere : int or None
+        Among the sensors that are not the report's subject; None: there are none, or
+        it is not among their first ten.
+    """
+
+    rank: int
+    key: str
+    packets: int
+    sources: int | None
+    share: float
+    previous_rank: int | None
+    previous_packets: int | None
+    rank_elsewhere: int | None
+
+    @property
+    def moved(self) -> int | None:
+        """How many places it went up; None: it was outside of the first ten."""
+        return None if self.previous_rank is None else self.previous_rank - self.rank
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The first ten ports or regions, and daily packets of those that are shown."""
+
+    by: str
+    rows: list[Ranked]
+    course: Course
+
+    @property
+    def shown(self) -> list[Ranked]:
+        """Those that the table shows."""
+        return self.rows[:SHOWN]
+
+
+def ranks(
+    selection: Selection,
+    by: str,
+    days: Steps,
+    earlier: Selection | None,
+    others: Selection | None,
+) -> Ranks:
+    """Rank ports or regions.
+
+    Parameters
+    ----------
+    by : str
+        port or country.
+    days : Steps
+        Of the period.
+    earlier : Selection or None
+        The period before, if the store has something of it.
+    others : Selection or None
+        The sensors that serve comparison, if there are any.
+    """
+    found = top(selection, by, PREVIOUS_RANKS)
+    ranking = Ranking(selection, by)
+    first = ranking.first(days.hours, PREVIOUS_RANKS)
+    packets = np.zeros((len(days), first.num_rows), np.int64)
+    before: dict[str, int] = {}
+    elsewhere: dict[str, int] = {}
+    if first.num_rows:
+        rows, params = ranking.rows(days.hours, first)
+        sums = selection.ask(
+            f"select {days.number}::int as day, nth::int as nth, sum(packets)::bigint "
+            f"as n from {rows} group by all",
+            params,
+        )
+        packets[sums["day"].to_numpy(), sums["nth"].to_numpy()] = sums["n"].to_numpy()
+        if others is not None:
+            theirs = Ranking(others, by).first(days.hours, PREVIOUS_RANKS)
+            elsewhere = {key: n for n, key in enumerate(theirs["key"].to_pylist(), 1)}
+        if earlier is not None:
+            rows, params = Ranking(earlier, by).rows(earlier.period_hours, first)
+            sums = earlier.ask(
+                f"select nth::int as nth, sum(packets)::bigint as n from {rows} "
+                "group by nth",
+                params,
+            )
+            keys = first["key"].to_pylist()
+            before = dict.fromkeys(keys, 0) | {
+                keys[row["nth"]]: row["n"] for row in sums.to_pylist()
+            }
+    return Ranks(
+        by,
+        [
+            Ranked(
+                rank=row["rank"],
+                key=row["key"],
+                packets=row["packets"],
+                sources=row["sources"],
+                share=row["share"],
+                previous_rank=row["previous_rank"],
+                previous_packets=before.get(row["key"]),
+                rank_elsewhere=elsewhere.get(row["key"]),
+            )
+            for row in found
+        ],
+        days.course(
+            "packets",
+            [
+                (row["key"], {by: row["key"]}, packets[:, nth])
+                for nth, row in enumerate(found[:SHOWN])
+            ],
+        ),
+    )

@@ -50,12 +50,13 @@ def readings(traffic: Mapping[str, Any]) -> list[Reading]:
     traffic : mapping
         Packet columns that are the same in all of it: `{"proto": 6, "dst_port": 445}`.
     """
-    found = [one for one in _known() if one.speaks_of(traffic)]
+    found = [one for one in known() if one.speaks_of(traffic)]
     return sorted(found, key=lambda one: -len(one.of))
 
 
 @cache
-def _known() -> tuple[Reading, ...]:
+def known() -> tuple[Reading, ...]:
+    """Return all that is known, in the order of the file."""
     text = (
         resources.files("fastflow.data").joinpath("knowledge.toml").read_text("utf-8")
     )

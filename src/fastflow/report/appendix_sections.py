@@ -50,9 +50,7 @@ def backscatter_section(layout: Layout) -> Section:
         if one.packets
     ]
     columns = [("day", False), ("packets", True), ("victims", True), ("attacks", True)]
-    blocks.append(
-        layout.table("backscatter-days", "backscatter_days", columns, rows, n=len(rows))
-    )
+    blocks.append(layout.table("backscatter-days", "backscatter_days", columns, rows))
     return Section("backscatter", title, tuple(blocks))
 
 

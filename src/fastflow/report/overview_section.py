@@ -102,7 +102,7 @@ def _gaps(layout: Layout) -> Iterator[str]:
     ]  # fmt: skip
     yield words("overview.gaps", gaps=words.text("list.semicolon").join(told))
     if len(gaps) > _MOST_GAPS:
-        yield words("overview.more_gaps", n=len(gaps) - _MOST_GAPS)
+        yield words("overview.more_gaps", n=len(gaps))
 
 
 def _ranks(layout: Layout, by: str) -> tuple[Block, ...]:

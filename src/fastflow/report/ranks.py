@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
-from fastflow.analysis.rank import PREVIOUS_RANKS, Ranking, top
+from fastflow.analysis.rank import PREVIOUS_RANKS, Ranking
 from fastflow.analysis.selection import Selection
-from fastflow.report.steps import Course, Steps
+from fastflow.report.steps import Counts, Course, Steps
 
 #: Ranks are known to ten, and five are shown.
 SHOWN = 5
@@ -85,54 +86,63 @@ def ranks(
     others : Selection or None
         The sensors that serve comparison, if there are any.
     """
-    found = top(selection, by, PREVIOUS_RANKS)
     ranking = Ranking(selection, by)
     first = ranking.first(days.hours, PREVIOUS_RANKS)
-    packets = np.zeros((len(days), first.num_rows), np.int64)
+    keys = first["key"].to_pylist()
+    ranks_before: dict[str, int] = {}
     before: dict[str, int] = {}
     elsewhere: dict[str, int] = {}
+    if earlier is not None and earlier.period is not None:
+        ranks_before = ranking.ranks(earlier.period)
+        before = _packets(earlier, by, first)
+    if others is not None:
+        theirs = Ranking(others, by).first(days.hours, PREVIOUS_RANKS)
+        elsewhere = {key: n for n, key in enumerate(theirs["key"].to_pylist(), 1)}
+    rows = [
+        Ranked(
+            rank=rank,
+            key=row["key"],
+            packets=row["packets"],
+            sources=n_sources,
+            share=row["packets"] / row["total"],
+            previous_rank=ranks_before.get(row["key"]),
+            previous_packets=before.get(row["key"]),
+            rank_elsewhere=elsewhere.get(row["key"]),
+        )
+        for rank, (row, n_sources) in enumerate(
+            zip(first.to_pylist(), ranking.distinct_sources(first), strict=True), 1
+        )
+    ]
+    packets = _daily(selection, ranking, days, first.slice(0, SHOWN))
+    lines = [(key, {by: key}, packets[:, nth]) for nth, key in enumerate(keys[:SHOWN])]
+    return Ranks(by, rows, days.course("packets", lines))
+
+
+def _packets(earlier: Selection, by: str, first: pa.Table) -> dict[str, int]:
+    """Return the packets of each key in the period before."""
+    keys = first["key"].to_pylist()
+    if not keys:
+        return {}
+    rows, params = Ranking(earlier, by).rows(earlier.period_hours, first)
+    sums = earlier.ask(
+        f"select nth::int as nth, sum(packets)::bigint as n from {rows} group by nth",
+        params,
+    )
+    found = {keys[row["nth"]]: row["n"] for row in sums.to_pylist()}
+    return {key: found.get(key, 0) for key in keys}
+
+
+def _daily(
+    selection: Selection, ranking: Ranking, days: Steps, first: pa.Table
+) -> Counts:
+    """Return the packets of each key, days by keys."""
+    packets = np.zeros((len(days), first.num_rows), np.int64)
     if first.num_rows:
         rows, params = ranking.rows(days.hours, first)
         sums = selection.ask(
-            f"select {days.number}::int as day, nth::int as nth, sum(packets)::bigint "
-            f"as n from {rows} group by all",
+            f"select {days.number}::int as day, nth::int as nth, "
+            f"sum(packets)::bigint as n from {rows} group by all",
             params,
         )
         packets[sums["day"].to_numpy(), sums["nth"].to_numpy()] = sums["n"].to_numpy()
-        if others is not None:
-            theirs = Ranking(others, by).first(days.hours, PREVIOUS_RANKS)
-            elsewhere = {key: n for n, key in enumerate(theirs["key"].to_pylist(), 1)}
-        if earlier is not None:
-            rows, params = Ranking(earlier, by).rows(earlier.period_hours, first)
-            sums = earlier.ask(
-                f"select nth::int as nth, sum(packets)::bigint as n from {rows} "
-                "group by nth",
-                params,
-            )
-            keys = first["key"].to_pylist()
-            before = dict.fromkeys(keys, 0) | {
-                keys[row["nth"]]: row["n"] for row in sums.to_pylist()
-            }
-    return Ranks(
-        by,
-        [
-            Ranked(
-                rank=row["rank"],
-                key=row["key"],
-                packets=row["packets"],
-                sources=row["sources"],
-                share=row["share"],
-                previous_rank=row["previous_rank"],
-                previous_packets=before.get(row["key"]),
-                rank_elsewhere=elsewhere.get(row["key"]),
-            )
-            for row in found
-        ],
-        days.course(
-            "packets",
-            [
-                (row["key"], {by: row["key"]}, packets[:, nth])
-                for nth, row in enumerate(found[:SHOWN])
-            ],
-        ),
-    )
+    return packets

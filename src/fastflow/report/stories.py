@@ -34,15 +34,12 @@ _OF_SOURCES = {name for name, one in DIMENSIONS.items() if one.of_sources}
 
 
 class Holders(Protocol):
-    """Who holds addresses: a table, or answers of registries.
+    """Who holds addresses: a table, or answers of registries."""
 
-    Attributes
-    ----------
-    sources : list of str
-        Name and date of what is asked.
-    """
-
-    sources: list[str]
+    @property
+    def sources(self) -> list[str]:
+        """Name and date of each that is asked."""
+        ...
 
     def names(self, addresses: Sequence[str]) -> Mapping[str, str | None]:
         """Return the organisation that holds each address; None: not known."""

@@ -82,7 +82,7 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
 
 
 def find_events(selection: Selection, n: int | None = None) -> list[Event]:
-    """Return the same events as they are found, for who words them otherwise."""
+    """Find what `events` tells, in the same order, with all that is known of it."""
     hours = stored_hours(selection)
     if hours is None:
         return []

@@ -106,6 +106,8 @@ def regions(selection: Selection, n: int = 5, n_ports: int = 5) -> list[Region]:
     if hours is None:
         return []
     countries = Ranking(selection, "country").first(hours, n)
+    if not countries.num_rows:
+        return []
     ports = _first_ports(selection, countries["country"].to_pylist(), n_ports)
     buckets = Buckets("day", selection.zone, *hours)
     cube = _Cube(selection, buckets, countries, pa.concat_tables(ports))

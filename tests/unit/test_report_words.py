@@ -175,6 +175,10 @@ def test_services() -> None:
     assert EN.port("1433/tcp") == "1433/TCP (ms-sql-s)"
     assert JA.port("445/tcp") == "445/TCP（microsoft-ds）"
     assert EN.port("49151/dccp") == "49151/DCCP"
+    assert EN.port("5555/tcp") == "5555/TCP (personal-agent; Android Debug Bridge)"
+    assert EN.port("37215/tcp") == "37215/TCP (unregistered; Huawei HG532)"
+    assert JA.port("37215/tcp") == "37215/TCP（IANA未登録、Huawei HG532）"
+    assert EN.port("37215/udp") == "37215/UDP"
     assert EN.service({"proto": 1, "icmp_type": 8}) == "ICMP type 8"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastflow.knowledge import Reading
 from fastflow.report.document import Block, Bullets, Paragraph, Section
 from fastflow.report.layout import Layout
 from fastflow.report.origins import CountryTable
@@ -172,6 +171,7 @@ def _data_sources(layout: Layout) -> list[str]:
         texts.append(words("origins.uncounted", reasons=reasons))
     texts += [_country_table(layout, one) for one in of.country_tables]
     texts.append(words("origins.services", source=of.services))
+    texts.append(words("origins.overlay", date=of.overlay_date))
     texts.append(words("origins.countries", source=of.countries))
     if of.rules:
         texts.append(words("origins.rules", versions=of.rules))
@@ -190,9 +190,9 @@ def _country_table(layout: Layout, table: CountryTable) -> str:
 
 def _references(layout: Layout) -> list[str]:
     """Return where definitions are from, then sources of what is publicly known."""
-    used: dict[str, Reading] = {
-        reading.source: reading
-        for one in layout.report.phenomena.sections
-        for reading in one.readings
-    }
-    return [*layout.words.raw("references"), *used]
+    report = layout.report
+    used = [row.known_as.source for row in report.ports.shown if row.known_as]
+    used += [
+        one.source for story in report.phenomena.sections for one in story.readings
+    ]
+    return [*layout.words.raw("references"), *dict.fromkeys(used)]

@@ -38,6 +38,8 @@ class Origins:
         Versions of the rules that tell tools.
     services, countries : str
         Where the names of ports and of countries are from.
+    overlay_date : str
+        The day that the names beside IANA's are of.
     holders : list of str
         Who was asked for organisations.
     """
@@ -50,6 +52,7 @@ class Origins:
     country_tables: list[CountryTable]
     rules: list[str]
     services: str
+    overlay_date: str
     countries: str
     holders: list[str]
     version: str = __version__
@@ -95,6 +98,7 @@ def origins(selection: Selection, holders: list[str]) -> Origins:
         ],
         rules=rules["rules"].to_pylist(),
         services=names.source_of("services.csv"),
+        overlay_date=names.overlay_date(),
         countries=names.source_of("countries.csv"),
         holders=list(holders),
     )

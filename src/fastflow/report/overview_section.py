@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from fastflow.report.document import (
     Block,
@@ -142,7 +143,7 @@ def _table(layout: Layout, ranks: Ranks) -> Table:
         *([("rank_elsewhere", True)] if has_others else []),
     ]
     rows = [
-        (_texts(layout, ranks.by, row), {**vars(row)}) for row in ranks.shown
+        (_texts(layout, ranks.by, row), _data(row)) for row in ranks.shown
     ]  # fmt: skip
     return layout.table(
         f"top-{_PLURAL[ranks.by]}", f"top_{ranks.by}", columns, rows, n=len(rows)
@@ -165,6 +166,10 @@ def _texts(layout: Layout, by: str, row: Ranked) -> dict[str, str]:
         if elsewhere is None
         else str(elsewhere),
     }
+
+
+def _data(row: Ranked) -> dict[str, Any]:
+    return {**vars(row), "known_as": row.known_as and row.known_as.name}
 
 
 def _remarks(layout: Layout) -> tuple[Block, ...]:

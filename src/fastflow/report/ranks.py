@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from fastflow.analysis.rank import PREVIOUS_RANKS, Ranking
 from fastflow.analysis.selection import Selection
+from fastflow.names import KnownAs, known_as, proto_name, service_name
 from fastflow.report.steps import Counts, Course, Steps
+
+_Name = TypeVar("_Name")
 
 #: Ranks are known to ten, and five are shown.
 SHOWN = 5
@@ -25,6 +30,10 @@ class Ranked:
     ----------
     key : str
         As `445/tcp`, or a country's code.
+    service : str or None
+        IANA's name of a port; None: there is none, or it is a region.
+    known_as : KnownAs or None
+        What else is commonly found on a port.
     sources : int or None
         Distinct addresses over the period; None: the store keeps none.
     share : float
@@ -39,6 +48,8 @@ class Ranked:
 
     rank: int
     key: str
+    service: str | None
+    known_as: KnownAs | None
     packets: int
     sources: int | None
     share: float
@@ -102,6 +113,8 @@ def ranks(
         Ranked(
             rank=rank,
             key=row["key"],
+            service=_of_port(row, service_name),
+            known_as=_of_port(row, known_as),
             packets=row["packets"],
             sources=n_sources,
             share=row["packets"] / row["total"],
@@ -116,6 +129,12 @@ def ranks(
     packets = _daily(selection, ranking, days, first.slice(0, SHOWN))
     lines = [(key, {by: key}, packets[:, nth]) for nth, key in enumerate(keys[:SHOWN])]
     return Ranks(by, rows, days.course("packets", lines))
+
+
+def _of_port(row: dict[str, Any], name: Callable[[int, str], _Name]) -> _Name | None:
+    """Return a name of a row's port; None: it is a region."""
+    port = row.get("dst_port")
+    return None if port is None else name(port, proto_name(row["proto"]))
 
 
 def _packets(earlier: Selection, by: str, first: pa.Table) -> dict[str, int]:

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from fastflow.errors import ConfigError
 from fastflow.knowledge import Reading
-from fastflow.names import country_name, proto_name, service_name
+from fastflow.names import country_name, known_as, proto_name, service_name
 
 #: That of `data/knowledge.toml`.
 KNOWLEDGE_LANGUAGE = "en"
@@ -244,11 +244,17 @@ class Words:
         return within.get(code or "") or self.country(code)
 
     def port(self, key: str) -> str:
-        """Return a port as `445/TCP (microsoft-ds)`, the name by IANA."""
+        """Return a port as `445/TCP (microsoft-ds)`, the name by IANA.
+
+        What else is known to be found there stands beside that.
+        """
         number, _, proto = key.partition("/")
-        name = service_name(int(number), proto)
+        name, known = service_name(int(number), proto), known_as(int(number), proto)
         text = f"{number}/{proto.upper()}"
-        return self("port", port=text, name=name) if name else text
+        if known is not None:
+            form = "ports.known" if name else "ports.unnamed"
+            return self(form, port=text, name=name, known=known.name)
+        return self("ports.named", port=text, name=name) if name else text
 
     def service(self, of: Mapping[str, Any]) -> str:
         """Return the destination of packets by their columns: port, or ICMP type."""

@@ -364,7 +364,7 @@ def test_sentences_of_both_languages(everywhere: Report) -> None:
     ):
         assert text in said["en"]
     for text in (
-        "2020年8月27日、30日、31日にニュージーランドから",
+        "ニュージーランドからのパケットの一時的な増加（2020年8月27日、30日、31日）",
         "445/TCP（microsoft-ds）は、2020年4月2",
         "ごろから多い状態が続いています。",
         "ドイツは9位から5位になりました。",

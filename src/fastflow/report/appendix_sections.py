@@ -193,6 +193,8 @@ def _references(layout: Layout) -> list[str]:
     report = layout.report
     used = [row.known_as.source for row in report.ports.shown if row.known_as]
     used += [
-        one.source for story in report.phenomena.sections for one in story.readings
+        reading.source
+        for story in report.phenomena.sections
+        for reading in story.readings
     ]
     return [*layout.words.raw("references"), *dict.fromkeys(used)]

@@ -13,7 +13,7 @@ from fastflow.report.stories import Holders, Story, lasts, to_found
 MOST_EVENTS = 40
 MOST_SECTIONS = 10
 #: What stays and began within so many hours may be one story.
-_SAME_START = 48
+SAME_START = 48
 _BURSTS = ("fixed", "attack")
 
 
@@ -67,7 +67,7 @@ def _is_one_story(story: list[Event], event: Event) -> bool:
         and "service" in event.slice
         and event.slice["service"] == other.slice.get("service")
         and event.slice.get("country") == other.slice.get("country")
-        and abs(event.start - other.start) <= _SAME_START
+        and abs(event.start - other.start) <= SAME_START
     )
 
 

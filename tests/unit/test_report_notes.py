@@ -150,6 +150,11 @@ def test_markdown() -> None:
     ]
 
 
+def test_markdown_shows_figures_that_lie_beside_it() -> None:
+    text = to_markdown(DOCUMENT, "my figures")
+    assert "![goes up](my%20figures/course.svg)" in text
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40))
 def test_markdown_shows_texts_and_obeys_none(text: str) -> None:
     """By another implementation of CommonMark: it renders what was written."""

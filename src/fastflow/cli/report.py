@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,8 @@ def command(
     if list_sections:
         _print_sections(document)
         return
-    _write(_text(report, document, file_format), output)
+    place = None if figures is None else _seen_from(figures, output)
+    _write(_text(report, document, file_format, place), output)
     if data is not None:
         from fastflow.report.data_files import write_data
 
@@ -173,13 +175,21 @@ def _document(
     return document if own is None else with_notes(document, own, str(notes))
 
 
-def _text(report: Report, document: Document, file_format: str) -> str:
+def _seen_from(figures: Path, output: str) -> str:
+    """Return where figures lie, as a link in the report has it."""
+    start = Path.cwd() if output == "-" else Path(output).absolute().parent
+    return Path(os.path.relpath(figures.absolute(), start)).as_posix()
+
+
+def _text(
+    report: Report, document: Document, file_format: str, figures: str | None
+) -> str:
     if file_format == "json":
         return json.dumps(report.to_json(), ensure_ascii=False, indent=1) + "\n"
     if file_format == "md":
         from fastflow.report.markdown import to_markdown
 
-        return to_markdown(document)
+        return to_markdown(document, figures)
     from fastflow.report.html import render
 
     page: str = render(document)

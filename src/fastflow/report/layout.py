@@ -116,6 +116,8 @@ class Layout:
             words(f"labels.{name}", value=str(of[name])) for name in _OF_LINE
             if name in of
         ]  # fmt: skip
+        if "one_source" in of:
+            parts.append(words.text("labels.one_source"))
         if "country" in of:
             parts.append(words.country(of["country"]))
         return words.text("labels.comma").join(parts) or words.text("labels.all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from fastflow.report.document import (
     Block,
@@ -23,29 +24,33 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>&|~$])")
 _LEADING = re.compile(r"([#+\-=]|\d+(?=[.)](\s|$)))")
 
 
-def to_markdown(document: Document) -> str:
+def to_markdown(document: Document, figures: str | None = None) -> str:
     """Return a document as Markdown (CommonMark with tables).
 
-    Figures are tables of their own data in files beside it (`--data`), and the text has
-    their captions and descriptions. Texts are escaped; notes stand as they are.
+    Texts are escaped; notes stand as they are.
+
+    Parameters
+    ----------
+    figures : str or None
+        Where figures lie, as `ID.svg`, seen from the file; None: they are described.
     """
     lines = [f"# {_escaped(document.title)}", "", _escaped(document.subtitle), ""]
     for section in document.sections:
-        lines += _section(section, 2)
+        lines += _section(section, 2, figures)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(section: Section, level: int) -> Iterator[str]:
+def _section(section: Section, level: int, figures: str | None) -> Iterator[str]:
     yield f"{'#' * min(level, 6)} {_escaped(section.title)}"
     yield ""
     for block in section.blocks:
-        yield from _block(block)
+        yield from _block(block, figures)
         yield ""
     for inner in section.sections:
-        yield from _section(inner, level + 1)
+        yield from _section(inner, level + 1, figures)
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: Block, figures: str | None) -> Iterator[str]:
     match block:
         case Paragraph(text):
             yield _escaped(text)
@@ -59,7 +64,11 @@ def _block(block: Block) -> Iterator[str]:
         case Figure():
             yield f"**{_escaped(block.caption)}**"
             yield ""
-            yield _escaped(block.description)
+            if figures is None:
+                yield _escaped(block.description)
+            else:
+                place = quote(f"{figures}/{block.id}.svg")
+                yield f"![{_inline(block.description)}]({place})"
             if block.gap_note:
                 yield ""
                 yield _escaped(block.gap_note)

@@ -12,6 +12,8 @@ from fastflow.report.stories import Holders, Story, lasts, to_found
 #: So many events are looked at, and so many phenomena get sections of their own.
 MOST_EVENTS = 40
 MOST_SECTIONS = 10
+#: Attacks on one address are counted by day, and only the largest told by themselves.
+MOST_VICTIMS = 3
 #: What stays and began within so many hours may be one story.
 SAME_START = 48
 _BURSTS = ("fixed", "attack")
@@ -32,7 +34,7 @@ def phenomena(
         Who is asked for organisations.
     """
     stories: list[list[Event]] = []
-    for event in find_events(selection, MOST_EVENTS):
+    for event in find_events(selection, MOST_EVENTS, MOST_VICTIMS):
         story = next((s for s in stories if _is_one_story(s, event)), None)
         if story is None:
             stories.append([event])

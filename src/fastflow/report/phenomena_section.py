@@ -12,7 +12,7 @@ from fastflow.report.document import (
     Section,
     Table,
 )
-from fastflow.report.findings import Found, FrequentDay, Phenomenon
+from fastflow.report.findings import Found, FrequentDay, Holder, Phenomenon
 from fastflow.report.layout import Layout
 
 #: Fields that may be fixed, in the order of the table.
@@ -22,6 +22,8 @@ _SOME = 0.05
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: Short rises that are told one by one.
 _MOST_PEAKS = 10
+#: Holders that are named for a day; the data have all.
+_MOST_HOLDERS = 5
 
 
 def phenomena_section(layout: Layout) -> Section:
@@ -117,8 +119,8 @@ def _what(layout: Layout, of: Mapping[str, Any]) -> str:
         for name in ("tcp_window", "signature", "tool", "sensor")
         if name in of and not (name == "tcp_window" and "signature" in of)
     ]
-    if "src" in of:
-        details.append(words.text("what.src"))
+    if "one_source" in of:
+        details.append(words.text("what.one_source"))
     return words(
         "what.order",
         origin=words("what.origin", country=words.region(of["country"]))
@@ -240,16 +242,11 @@ def _frequent(
         return Paragraph(words("phenomena.none_often", least=least))
     rows = []
     for day in days:
-        names = [
-            words("holder", name=held.organisation or words.text("holder_unknown"),
-                  sources=held.sources)
-            for held in day.holders
-        ]  # fmt: skip
         texts = {
             "day": words.day(day.day),
             "addresses": layout.count(day.sources),
             "packets": layout.count(day.packets),
-            "holders": words.listed(names) or words.text("not_looked_up"),
+            "holders": _holders(layout, day.holders),
         }
         held_by = [[held.organisation, held.sources] for held in day.holders]
         data = {
@@ -268,3 +265,20 @@ def _frequent(
     return layout.table(
         f"{one.id}-often", "often", columns, rows, what=title, least=least
     )
+
+
+def _holders(layout: Layout, holders: list[Holder]) -> str:
+    words = layout.words
+    if not holders:
+        return words.text("not_looked_up")
+    names = [
+        words(
+            "holder",
+            name=held.organisation or words.text("holder_unknown"),
+            sources=held.sources,
+        )
+        for held in holders[:_MOST_HOLDERS]
+    ]
+    if len(holders) > _MOST_HOLDERS:
+        names.append(words.text("holder_others"))
+    return words.listed(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,9 +97,12 @@ class Story:
             readings=list(known.values()),
         )
 
+    @cached_property
+    def _event_days(self) -> set[str]:
+        return {day for one in self._story for day in one.days(self._selection.zone)}
+
     def _is_short(self) -> bool:
-        days = {day for one in self._story for day in one.days(self._selection.zone)}
-        return len(days) <= MOST_DAYS and not any(map(lasts, self._story))
+        return len(self._event_days) <= MOST_DAYS and not any(map(lasts, self._story))
 
     def _steps(self) -> Steps:
         """Return the days of the period; of what was short, hours around it."""
@@ -195,17 +199,20 @@ class Story:
             [*params, min_packets],
             steps.hours,
         )
-        texts = [to_text(row["src"], row["ip_version"]) for row in found.to_pylist()]
-        names = holders.names(list(dict.fromkeys(texts))) if holders else {}
-        by_day: dict[int, list[tuple[str, int]]] = {}
-        for text, row in zip(texts, found.to_pylist(), strict=True):
-            by_day.setdefault(row["day"], []).append((text, row["n"]))
+        by_day: dict[str, dict[str, int]] = {}
+        for row in found.to_pylist():
+            day = steps.times[row["day"]][: len("2020-08-27")]
+            if day in self._event_days:
+                source = to_text(row["src"], row["ip_version"])
+                by_day.setdefault(day, {})[source] = row["n"]
+        asked = {source: None for sources in by_day.values() for source in sources}
+        names = holders.names(list(asked)) if holders else {}
         return [
             FrequentDay(
-                steps.times[day][: len("2020-08-27")],
+                day,
                 len(sources),
-                sum(n for _, n in sources),
-                _holders([names.get(text) for text, _ in sources]) if holders else [],
+                sum(sources.values()),
+                _holders(names.get(source) for source in sources) if holders else [],
             )
             for day, sources in by_day.items()
         ]
@@ -231,7 +238,7 @@ def to_found(selection: Selection, event: Event) -> Found:
         start=row["start"],
         end=row["end"],
         days=row["days"],
-        slice=row["slice"],
+        slice=_named(event.slice),
         fixed=row["fixed"],
         packets=event.packets,
         sources=event.sources,
@@ -258,11 +265,11 @@ def to_found(selection: Selection, event: Event) -> Found:
 
 
 def _named(chosen: Mapping[str, Value]) -> dict[str, Any]:
-    """Return a slice as packet columns, of a source its address as text."""
+    """Return a slice as packet columns; whose address it is, is said to nobody."""
     named = as_columns(chosen)
-    version = named.pop("ip_version", 4)
-    if "src" in named:
-        named["src"] = to_text(named["src"], version)
+    named.pop("ip_version", None)
+    if named.pop("src", None) is not None:
+        named["one_source"] = True
     return named
 
 

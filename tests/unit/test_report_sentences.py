@@ -10,6 +10,7 @@ import pytest
 
 from fastflow.analysis.events.event import Event
 from fastflow.analysis.selection import Selection
+from fastflow.errors import ConfigError
 from fastflow.report import phenomena as module
 from fastflow.report.compose import compose
 from fastflow.report.document import Section
@@ -64,18 +65,18 @@ class Told:
     """A report of events that were found."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._store = Store(root / "counts", create=True)
+        self.store = Store(root / "counts", create=True)
         rows = [
             {"hour": at(24 * n), "dst_port": 23, "packets": 30, "src": f"192.0.2.{n}",
              "signature": "1024:::"}
             for n in range(40)
         ]  # fmt: skip
-        self._store.publish([reduced("one", rows)])
+        self.store.publish([reduced("one", rows)])
         self._patch = monkeypatch
 
     def report(self, *events: Event) -> Report:
         self._patch.setattr(module, "find_events", lambda *_: list(events))
-        return build(Selection(self._store, "2020-08-26..2020-10-04"))
+        return build(Selection(self.store, "2020-08-26..2020-10-04"))
 
     def section(self, lang: str, *events: Event) -> Section:
         """Return the first section of a phenomenon."""
@@ -270,7 +271,7 @@ def test_holders_that_are_not_known(told: Told) -> None:
 
     one = event("fixed", 24, 1, fixed={"window": (1024,)})
     told.report(one)
-    selection = Selection(told._store, "2020-08-26..2020-10-04")
+    selection = Selection(told.store, "2020-08-26..2020-10-04")
     report = build(selection, holders=Nobody())  # type: ignore[arg-type]
     (day,) = report.phenomena.sections[0].frequent or []
     assert (day.sources, day.holders[0].organisation) == (1, None)
@@ -293,3 +294,21 @@ def test_many_holders_are_not_all_named(told: Told) -> None:
     assert text.startswith("Organisation 0 (1), Organisation 1 (1)")
     assert text.endswith("Organisation 4 (1) and others")
     assert len(table.data[0]["holders"]) == 7
+
+
+def test_bursts_of_days_that_were_added_up_are_told_by_day(told: Told) -> None:
+    one = event("fixed", 24, 1, fixed={"window": (1024,)})
+    assert told.report(one).phenomena.sections[0].packets.every == "hour"
+    more = [{"hour": at(30 + n), "dst_port": 23} for n in range(5)]
+    told.store.publish([reduced("more", more)])
+    told.store.expire(at(24 * 30), daily=True)
+    (found,) = told.report(one).phenomena.sections
+    assert found.packets.every == "day"
+    assert [time[:10] for time in found.packets.times] == [
+        "2020-08-26",
+        "2020-08-27",
+        "2020-08-28",
+        "2020-08-29",
+    ]
+    with pytest.raises(ConfigError, match="only days of UTC are left"):
+        build(Selection(told.store, "2020-08", tz="Asia/Tokyo"))

@@ -65,13 +65,20 @@ class Course:
 
 
 class Steps:
-    """The hours or days of a zone within some hours, and what inputs cover of them."""
+    """The hours or days of a zone within some hours, and what inputs cover of them.
+
+    Raises
+    ------
+    ConfigError
+        One begins within a day of UTC that was added up.
+    """
 
     def __init__(self, selection: Selection, every: str, hours: Hours) -> None:
         self._selection = selection
         self._every = every
         self.hours = hours
         self.buckets = Buckets(every, selection.zone, *hours)
+        selection.days.check(self.buckets.starts)
 
     def __len__(self) -> int:
         """Return how many there are."""

@@ -108,7 +108,10 @@ class Story:
         """Return the days of the period; of what was short, hours around it."""
         if not self._is_short():
             return self._days
-        return Steps(self._selection, "hour", self._around())
+        hours = self._around()
+        # Where days were added up, there is nothing finer.
+        is_coarse = self._selection.days.are_cut([hours[0] + HOUR])
+        return Steps(self._selection, "day" if is_coarse else "hour", hours)
 
     def _around(self) -> Hours:
         zone = self._selection.zone

@@ -102,8 +102,9 @@ def find_events(
         found = [one for one in found if one.start < after and one.end > first]
     found.sort(key=lambda one: (-one.score, one.start, str(one.slice)))
     if victims is not None:
-        left_out = [one for one in found if one.is_of_one_victim][victims:]
-        found = [one for one in found if not any(one is other for other in left_out)]
+        of_one = [id(one) for one in found if one.is_of_one_victim]
+        left_out = set(of_one[victims:])
+        found = [one for one in found if id(one) not in left_out]
     found = found[:n]
     count_sources(selection, found)
     measure_trends(selection, finder.clock, found)

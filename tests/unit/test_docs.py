@@ -110,7 +110,7 @@ def test_the_report_is_documented_as_it_is(tmp_path: Path) -> None:
         f"with so many packets on a day are listed for it ({MIN_PACKETS})",
         f"departs by {NUMBERS[round(100 * NOTABLE)]} points or more",
         f"{NUMBERS[MOST_SECTIONS].capitalize()} phenomena get sections",
-        f"began within {NUMBERS[SAME_START // 24]} days",
+        f"began and ended within {NUMBERS[SAME_START // 24]} days",
     ):
         assert said in text
 

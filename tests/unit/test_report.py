@@ -389,6 +389,11 @@ def test_three_sensors_find_the_whole_report(larger: Report) -> None:
     test_bursts_from_new_zealand_are_one_story(larger)
     test_table_3_has_days_addresses_and_holders(larger)
     test_445_from_japan_rises_where_the_window_is_8192(larger)
+    (rdp,) = phenomenon(larger, "3389-tcp-ru")["events"]
+    assert (rdp["stays"], rdp["is_over"]) == (True, True)
+    assert rdp["end"] < "2020-09-15"
+    (smb,) = phenomenon(larger, "445-tcp")["events"]
+    assert (smb["stays"], smb["is_over"]) == (True, False)
     russia = next(one for one in larger.regions if one.country == "RU")
     assert russia.other_course[:2] == ["22/tcp", "3389/tcp"]
     test_every_number_of_the_text_is_in_the_findings(larger, "ja")

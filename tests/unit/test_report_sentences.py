@@ -116,16 +116,34 @@ def test_a_short_surge(told: Told) -> None:
 
 
 def test_a_level_that_stays(told: Told) -> None:
-    one = event("surge", 24, 24 * 20, slice={**TELNET, "country": ("US",)})
+    us = {**TELNET, "country": ("US",)}
+    one = event("surge", 24, 24 * 39, slice=us, packets=2340)
     assert told.said("en", one)[:2] == [
         "Packets to 23/TCP (telnet) from the United States: a higher level",
         "Packets to 23/TCP (telnet) from the United States have been at a higher level "
-        "since 27 August 2020. In that time there were 1,200 packets from 12 source "
+        "since 27 August 2020. In that time there were 2,340 packets from 12 source "
         "hosts, 2.5 packets an hour where 0.1 were to be expected.",
     ]
     assert "米国からの23/TCP（telnet）宛のパケットは、2020年8月27日ごろから" in "".join(
         told.said("ja", one)
     )
+
+
+def test_a_level_that_came_to_an_end_is_not_said_to_stay(told: Told) -> None:
+    one = event("surge", 24, 24 * 20)
+    assert told.said("en", one)[:2] == [
+        "Packets to 23/TCP (telnet): a higher level for some time",
+        "Packets to 23/TCP (telnet) were at a higher level for some time (27 August to "
+        "15 September 2020). In that time there were 1,200 packets from 12 source "
+        "hosts, 2.5 packets an hour where 0.1 were to be expected.",
+    ]
+    assert "は、2020年8月27日から9月15日まで多い状態が続きました。" in "".join(
+        told.said("ja", one)
+    )
+    assert told.report(one).remarks["port"].levels == []
+    going_on = event("surge", 24, 24 * 39)
+    (level,) = told.report(going_on).remarks["port"].levels
+    assert (level.key, level.since[:10]) == ("23/tcp", "2020-08-27")
 
 
 def test_trends_rise_and_fall(told: Told) -> None:
@@ -224,9 +242,9 @@ def test_stories_are_of_the_same_place_and_time(told: Told) -> None:
     found = told.report(*bursts).phenomena.sections
     assert [len(one.events) for one in found] == [2, 1, 1]
     levels = [
-        event("surge", 24, 24 * 20, slice={**TELNET, "window": (1024,)}),
-        event("surge", 40, 24 * 20, slice={**TELNET, "window": (5840,)}),
-        event("surge", 24 * 9, 24 * 20, slice={**TELNET, "window": (64,)}),
+        event("surge", 24, 24 * 39, slice={**TELNET, "window": (1024,)}),
+        event("surge", 40, 24 * 39, slice={**TELNET, "window": (5840,)}),
+        event("surge", 24 * 9, 24 * 30, slice={**TELNET, "window": (64,)}),
     ]
     found = told.report(*levels).phenomena.sections
     assert [len(one.events) for one in found] == [2, 1]

@@ -19,6 +19,8 @@ class Found:
         First hour, and first hour after it, ISO 8601.
     stays : bool
         It was there for two weeks or more.
+    is_over : bool
+        It ended days before the period, or what is stored of it.
     direction : str
         rose or fell.
     per_hour, expected_per_hour : float
@@ -46,6 +48,7 @@ class Found:
     baseline: float
     confidence: float
     stays: bool
+    is_over: bool
     direction: str
     per_hour: float
     expected_per_hour: float

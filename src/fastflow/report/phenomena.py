@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from fastflow.analysis.events.event import Event
 from fastflow.analysis.events.find import find_events
+from fastflow.analysis.events.series import stored_hours
 from fastflow.analysis.selection import Selection
 from fastflow.report.findings import Phenomena
 from fastflow.report.steps import Steps
 from fastflow.report.stories import Holders, Story, lasts, to_found
+from fastflow.zones import hour_number
 
 #: So many events are looked at, and so many phenomena get sections of their own.
 MOST_EVENTS = 40
 MOST_SECTIONS = 10
 #: Attacks on one address are counted by day, and only the largest told by themselves.
 MOST_VICTIMS = 3
-#: What stays and began within so many hours may be one story.
+#: What stays, and began and ended within so many hours, may be one story.
 SAME_START = 48
 _BURSTS = ("fixed", "attack")
 
@@ -41,15 +43,22 @@ def phenomena(
         else:
             story.append(event)
     told, more = stories[:MOST_SECTIONS], stories[MOST_SECTIONS:]
-    makers = [Story(selection, days, story) for story in told]
+    last = _last_hour(selection, days)
+    makers = [Story(selection, days, story, last) for story in told]
     ids = _unique([maker.id for maker in makers])
     return Phenomena(
         [
             maker.phenomenon(section_id, min_packets, holders)
             for section_id, maker in zip(ids, makers, strict=True)
         ],
-        [to_found(selection, event) for story in more for event in story],
+        [to_found(selection, event, last) for story in more for event in story],
     )
+
+
+def _last_hour(selection: Selection, days: Steps) -> int:
+    """Return the first hour after the period, or after what is stored of it."""
+    _, stored = stored_hours(selection) or (0, 0)
+    return min(hour_number(days.hours[1]), stored)
 
 
 def _is_one_story(story: list[Event], event: Event) -> bool:
@@ -70,6 +79,7 @@ def _is_one_story(story: list[Event], event: Event) -> bool:
         and event.slice["service"] == other.slice.get("service")
         and event.slice.get("country") == other.slice.get("country")
         and abs(event.start - other.start) <= SAME_START
+        and abs(event.end - other.end) <= SAME_START
     )
 
 

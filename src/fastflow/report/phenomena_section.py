@@ -100,7 +100,9 @@ def _shape(event: Found) -> str:
     if event.kind == "trend":
         return event.direction
     if event.kind == "surge":
-        return "level" if event.stays else "surge"
+        if not event.stays:
+            return "surge"
+        return "level_over" if event.is_over else "level"
     return event.kind
 
 

@@ -79,7 +79,7 @@ def remarks(table: Ranks, found: Phenomena, has_previous: bool) -> Remarks:
     for key, event in _of_keys(table.by, keys, found):
         if event.kind == "trend":
             slopes.append(_slope(key, event))
-        elif event.stays:
+        elif event.stays and not event.is_over:
             levels[key] = _joined(levels.get(key), key, event)
     return Remarks(
         [levels[key] for key in keys if key in levels],

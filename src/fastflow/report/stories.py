@@ -30,6 +30,8 @@ from fastflow.zones import HOUR, hour_at, iso_local, start_of_day
 MOST_DAYS = 10
 #: Around a burst, so many days are shown before and after it.
 _BEFORE, _AFTER = timedelta(days=1), timedelta(days=2)
+#: What ended no more hours before the end may go on.
+_HOURS_TO_END = 48
 #: Only `sources` has these.
 _OF_SOURCES = {name for name, one in DIMENSIONS.items() if one.of_sources}
 
@@ -55,8 +57,11 @@ def lasts(event: Event) -> bool:
 class Story:
     """Events of one story, and the rows that they are of."""
 
-    def __init__(self, selection: Selection, days: Steps, story: list[Event]) -> None:
+    def __init__(
+        self, selection: Selection, days: Steps, story: list[Event], last: int
+    ) -> None:
         self._selection = selection
+        self._last = last
         self._days = days
         self._story = story
         first = story[0]
@@ -90,7 +95,7 @@ class Story:
         return Phenomenon(
             id=section_id,
             common=_named(self.common),
-            events=[to_found(selection, event) for event in self._story],
+            events=[to_found(selection, event, self._last) for event in self._story],
             packets=packets,
             sources=sources,
             frequent=self._frequent(min_packets, holders),
@@ -230,8 +235,14 @@ def _holders(organisations: Iterable[str | None]) -> list[Holder]:
     return [Holder(name, n) for name, n in order]
 
 
-def to_found(selection: Selection, event: Event) -> Found:
-    """Return what is told of an event."""
+def to_found(selection: Selection, event: Event, last: int) -> Found:
+    """Return what is told of an event.
+
+    Parameters
+    ----------
+    last : int
+        The first hour after the period, or after what is stored of it.
+    """
     zone, details = selection.zone, event.details
     row = event.to_row(zone, 0, "", [])
     hours = max(1, details.get("hours", 1))
@@ -248,6 +259,7 @@ def to_found(selection: Selection, event: Event) -> Found:
         baseline=row["baseline"],
         confidence=row["confidence"],
         stays=lasts(event),
+        is_over=event.end + _HOURS_TO_END < last,
         direction="fell" if ramp and ramp.high < ramp.low else "rose",
         per_hour=event.packets / hours,
         expected_per_hour=event.baseline / hours,

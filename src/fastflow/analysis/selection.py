@@ -83,6 +83,28 @@ class Selection:
             sensors_file=self._file,
         )
 
+    def of_sensors(self, sensors: Sequence[str] | None) -> Self:
+        """Return the same question about other sensors."""
+        return type(self)(
+            self.store,
+            self.period,
+            self._where,
+            tz=str(self.zone),
+            sensors=sensors,
+            sensors_file=self._file,
+        )
+
+    def in_period(self, period: Period) -> Self:
+        """Return the same question about another time."""
+        return type(self)(
+            self.store,
+            period,
+            self._where,
+            tz=str(self.zone),
+            sensors=self._wanted,
+            sensors_file=self._file,
+        )
+
     def conditions(self, hours: Hours | None) -> Conditions:
         """Return the conditions on rows: the filters and sensors, in these hours.
 
@@ -100,6 +122,11 @@ class Selection:
         """Add the condition that rows, or captures, are of the sensors, if any."""
         if self._wanted is not None:
             conditions.add_one_of("sensor", self._chosen)
+
+    @property
+    def wanted(self) -> Sequence[str] | None:
+        """What was asked for: names and countries of sensors; None: all."""
+        return self._wanted
 
     @property
     def has_filters(self) -> bool:

@@ -82,6 +82,22 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
         The largest first: `rank`, `kind`, `start`, `end`, `days`, `slice`, `fixed`,
         `packets`, `sources`, `baseline`, `confidence`, `text`, `evidence`.
     """
+    return [
+        one.to_row(selection.zone, rank, *describe(one, selection.zone))
+        for rank, one in enumerate(find_events(selection, n), start=1)
+    ]
+
+
+def find_events(
+    selection: Selection, n: int | None = None, victims: int | None = None
+) -> list[Event]:
+    """Find what `events` tells, in the same order, with all that is known of it.
+
+    Parameters
+    ----------
+    victims : int or None
+        How many events may be attacks on one address; None: all.
+    """
     hours = stored_hours(selection)
     if hours is None:
         return []
@@ -92,14 +108,15 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
         first, after = map(hour_number, selection.period.hours)
         found = [one for one in found if one.start < after and one.end > first]
     found.sort(key=lambda one: (-one.score, one.start, str(one.slice)))
+    if victims is not None:
+        of_one = [id(one) for one in found if one.is_of_one_victim]
+        left_out = set(of_one[victims:])
+        found = [one for one in found if id(one) not in left_out]
     found = found[:n]
     count_sources(selection, found)
     measure_trends(selection, finder.clock, found)
     compare_ranks(finder.pool, found)
-    return [
-        one.to_row(selection.zone, rank, *describe(one, selection.zone))
-        for rank, one in enumerate(found, start=1)
-    ]
+    return found
 
 
 class Finder:

@@ -157,13 +157,15 @@ def test_the_pointer_is_told_the_values_of_its_time(width, open_page):
     box = plot.bounding_box()
     # Symbols of the first line stand at known times.
     symbols = plot.locator(".mark-symbol path").evaluate_all(MIDDLES)
-    step = len(figure.times) // 8
+    values = figure.lines[0].values
+    step, peak = len(values) // 8, values.index(max(values))
+    times = [n for n in range(len(values)) if n % step == 0 or n == peak]
     for n in (0, 3, 8):
         page.mouse.move(symbols[n] + 1, box["y"] + 150)
         mark = page.locator("#figure-1 .mark").bounding_box()
         assert mark["x"] + 0.5 == pytest.approx(symbols[n], abs=1)
         head, *rows = page.locator(".tip > *").all()
-        at = n * step
+        at = times[n]
         assert head.inner_text() == figure.times[at][:10]
         assert [row.locator("span").last.inner_text() for row in rows] == [
             "\N{EN DASH}" if line.values[at] is None else f"{line.values[at]:,}"

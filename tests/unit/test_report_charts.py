@@ -105,13 +105,19 @@ def test_the_first_lines_stand_out_from_the_paper():
         assert 1.05 / (luminance(stroke.colour) + 0.05) >= 3, stroke
 
 
-def test_symbols_of_lines_stand_on_them_at_different_times():
+def test_symbols_of_lines_stand_on_their_peaks_and_at_different_times():
     (points,) = marks(charts.page_spec(FIGURE, "en"), "symbol")
-    places = [round(point["x"], 3) for point in points["items"]]
-    assert len(set(places)) == len(places)
-    for index, stroke in enumerate(strokes_of(5)):
+    at_times = []
+    for line, stroke in zip(FIGURE.lines, strokes_of(5), strict=True):
         mine = [p for p in points["items"] if p["fill"] == stroke.colour]
-        assert 7 <= len(mine) <= 10, index
+        assert 7 <= len(mine) <= 10, line
+        # The smallest y is the highest place.
+        peak = min(mine, key=lambda point: point["y"])
+        top = max(value for value in line.values if value is not None)
+        day = line.values.index(top) / (len(line.values) - 1)
+        assert peak["x"] / charts.WIDTH == pytest.approx(day)
+        at_times += [round(p["x"], 3) for p in mine if p is not peak]
+    assert len(set(at_times)) == len(at_times)
 
 
 def test_a_value_without_neighbours_has_a_symbol():

@@ -334,7 +334,7 @@ def _rows(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _symbols(figure: Figure) -> Iterator[dict[str, Any]]:
-    """Yield where symbols stand: now and then, and where a line has no neighbours."""
+    """Yield where symbols stand: now and then, on peaks, on values that are alone."""
     n_times = len(figure.times)
     step = max(1, n_times // _SYMBOLS)
     for index, (name, line) in enumerate(
@@ -343,9 +343,11 @@ def _symbols(figure: Figure) -> Iterator[dict[str, Any]]:
         # Not all lines at the same time: where they meet, one would hide the other.
         first = step * index // len(figure.lines)
         around = (None, *line.values, None)
+        largest = max((v for v in line.values if v is not None), default=None)
+        peak = line.values.index(largest) if largest else None
         for n, value in enumerate(line.values):
             is_alone = around[n] is None and around[n + 2] is None
-            if value is not None and (n % step == first or is_alone):
+            if value is not None and (n % step == first or n == peak or is_alone):
                 time = utc(figure.times[n])
                 yield {"time": time, "key": name, "value": value}
 

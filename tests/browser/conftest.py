@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from report_documents import DOCUMENTS
+from report_pages import PAGES
 
 CHROMIUM = shutil.which("chromium")
 #: It runs as root in a container, and asks nobody for anything.
@@ -67,14 +67,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def file_of(name: str) -> Path:
         path = directory / f"{name}.html"
         if not path.exists():
-            make, lang = DOCUMENTS[name]
+            make, lang = PAGES[name]
             path.write_text(html.render(make(lang)), encoding="utf-8")
         return path
 
     return file_of
 
 
-@pytest.fixture(params=DOCUMENTS)
+@pytest.fixture(params=PAGES)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -11,7 +11,7 @@ import pytest
 
 from fastflow.report.charts import has_values
 from fastflow.report.document import Figure
-from report_documents import DOCUMENTS
+from report_pages import PAGES
 
 #: A telephone, a tablet, a desk.
 WIDTHS = (360, 768, 1440)
@@ -35,7 +35,7 @@ MIDDLES = """(all) => all.map((one) => {
 
 
 def figures_of(name: str) -> list[Figure]:
-    make, lang = DOCUMENTS[name]
+    make, lang = PAGES[name]
     return [figure for figure in make(lang).figures if has_values(figure)]
 
 
@@ -84,7 +84,7 @@ def test_nothing_overflows(name, width, open_page):
 def test_the_contents_lead_to_their_sections(name, open_page):
     page = open_page(name).page
     links = page.locator("nav a")
-    assert links.count() == len(list(DOCUMENTS[name][0](DOCUMENTS[name][1]).walk()))
+    assert links.count() == len(list(PAGES[name][0](PAGES[name][1]).walk()))
     for link in links.all():
         link.click()
         target = element(page, link.get_attribute("href")[1:])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fastflow.analysis.selection import Selection
+from fastflow.holders.holders import Holders
 from fastflow.report.compose import compose
 from fastflow.report.document import Document, Table
 from fastflow.report.model import Report, build
@@ -31,19 +32,6 @@ REGIONS = [("US", 2), ("RU", 1), ("CN", 4), ("NL", 3), ("DE", 9)]
 OFTEN = {"2020-08-27": 4, "2020-08-30": 1, "2020-08-31": 7}
 
 
-class KnownHolders:
-    """The organisations that the scenario says hold its networks."""
-
-    def __init__(self, holders: list[dict[str, str]]) -> None:
-        self.sources = ["the scenario's own table, 2020-10-01"]
-        self._names = {
-            one["network"].rpartition(".")[0]: one["organisation"] for one in holders
-        }
-
-    def names(self, addresses: Any) -> dict[str, str | None]:
-        return {one: self._names.get(one.rpartition(".")[0]) for one in addresses}
-
-
 def report_of(
     quarter: Quarter, sensors: list[str] | None = None, **named: Any
 ) -> Report:
@@ -54,7 +42,7 @@ def report_of(
         sensors=sensors,
         sensors_file=quarter.sensors_file,
     )
-    holders = KnownHolders(quarter.truth["holders"])
+    holders = Holders([quarter.captures / "holders.csv"])
     return build(selection, holders=holders, **named)
 
 

@@ -68,7 +68,9 @@ build: $(STAMP) ## compile what has changed of native/
 # What a report on the third quarter of 2020 shows first: sensors in Japan, Japan's days.
 DEMO_QUESTION := --store demo/counts --period 2020-Q3 --tz Asia/Tokyo --sensors JP
 
-demo: build ## make two quarters of captures, reduce them, show what the second one has
+DEMO_REPORT := fastflow report $(DEMO_QUESTION) --holders demo/captures/holders.csv
+
+demo: build ## make two quarters of captures, reduce them, show and report what the second one has
 	rm -rf demo
 	fastflow synth tsubame-2020q3 --scale $(DEMO_SCALE) -o demo/captures
 	fastflow reduce demo/captures --store demo/counts --sensor '{parent}'
@@ -77,6 +79,9 @@ demo: build ## make two quarters of captures, reduce them, show what the second 
 	fastflow top $(DEMO_QUESTION) --by country -n 5
 	fastflow events $(DEMO_QUESTION) -n 5
 	fastflow trend $(DEMO_QUESTION) --by window -n 3 --where country=JP --where port=445/tcp --every week --measure sources
+	$(DEMO_REPORT) --lang ja -o demo/report-ja.html
+	$(DEMO_REPORT) --lang en -o demo/report-en.html --data demo/report-data
+	@echo "the reports: demo/report-ja.html and demo/report-en.html; their data: demo/report-data"
 
 docs: build ## write the names of what can be wrong into docs/captures.md
 	$(PY) docs/make_names.py
@@ -115,7 +120,7 @@ typecheck: build ## check types: the package, its stubs, what users rely on
 	$(PY) -m mypy.stubtest $$(cd native/fastflow && for module in _*.pyx; do echo fastflow.$${module%.pyx}; done)
 
 # What only Python and other people's libraries do is no matter of the sanitizers.
-NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/unit/test_events*.py) \
+NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/unit/test_events*.py tests/unit/test_report*.py) \
 	$(addprefix tests/property/test_,$(addsuffix .py,attacks backscatter schedules store)) \
 	$(addprefix tests/unit/test_,$(addsuffix .py,believed_tools days explain export inputs knowledge rank \
 	recorded regions sensors shared synth_cells synth_draws tallies trend tsubame tsubame_made))

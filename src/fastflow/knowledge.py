@@ -16,6 +16,8 @@ class Reading:
 
     Attributes
     ----------
+    id : str
+        Names it, once and for all.
     of : mapping of str to tuple
         Packet columns, and the values that each may have.
     about : tuple of str
@@ -28,6 +30,7 @@ class Reading:
         Who says so.
     """
 
+    id: str
     of: Mapping[str, tuple[Any, ...]]
     about: tuple[str, ...]
     text: str
@@ -47,12 +50,13 @@ def readings(traffic: Mapping[str, Any]) -> list[Reading]:
     traffic : mapping
         Packet columns that are the same in all of it: `{"proto": 6, "dst_port": 445}`.
     """
-    found = [one for one in _known() if one.speaks_of(traffic)]
+    found = [one for one in known() if one.speaks_of(traffic)]
     return sorted(found, key=lambda one: -len(one.of))
 
 
 @cache
-def _known() -> tuple[Reading, ...]:
+def known() -> tuple[Reading, ...]:
+    """Return all that is known, in the order of the file."""
     text = (
         resources.files("fastflow.data").joinpath("knowledge.toml").read_text("utf-8")
     )
@@ -62,6 +66,7 @@ def _known() -> tuple[Reading, ...]:
 def _reading(table: Mapping[str, Any]) -> Reading:
     first, last = table["years"]
     return Reading(
+        id=table["id"],
         of={
             name: tuple(value) if isinstance(value, list) else (value,)
             for name, value in table["of"].items()

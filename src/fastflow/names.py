@@ -6,8 +6,11 @@ The tables are generated; `fastflow/data/` holds them and the scripts that made 
 from __future__ import annotations
 
 import csv
+import tomllib
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import takewhile
 
 from fastflow.errors import ConfigError
 
@@ -38,6 +41,31 @@ def service_name(port: int, proto: str) -> str | None:
     return _services().get((port, "udp" if proto == "udplite" else proto))
 
 
+@dataclass(frozen=True)
+class KnownAs:
+    """What is commonly found on a port, beside what IANA calls it, and who says so."""
+
+    name: str
+    source: str
+
+
+def known_as(port: int, proto: str) -> KnownAs | None:
+    """Return what scanners look for on a port that IANA has no or another name for.
+
+    Parameters
+    ----------
+    port : int
+    proto : str
+        As `proto_name` gives it.
+    """
+    return _overlay()[1].get((port, proto))
+
+
+def overlay_date() -> str:
+    """Return the day that the names beside IANA's are of, ISO 8601."""
+    return _overlay()[0]
+
+
 def country_name(code: str, lang: str = "en") -> str:
     """Return the name of a country; an unknown code is said to be unknown.
 
@@ -63,10 +91,28 @@ def proto_name(number: int) -> str:
     return _PROTOCOLS.get(number, str(number))
 
 
+def source_of(name: str) -> str:
+    """Return where a table of `fastflow/data/` is from, as its header says."""
+    text = files("fastflow.data").joinpath(name).read_text(encoding="utf-8")
+    lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    said = " ".join(line.removeprefix("#").strip() for line in lines)
+    return said.partition("Source: ")[2].partition(" Made by ")[0].rstrip(".")
+
+
 @lru_cache(maxsize=1)
 def _services() -> dict[tuple[int, str], str]:
     return {
         (int(row["port"]), row["proto"]): row["name"] for row in _rows("services.csv")
+    }
+
+
+@lru_cache(maxsize=1)
+def _overlay() -> tuple[str, dict[tuple[int, str], KnownAs]]:
+    text = files("fastflow.data").joinpath("services_overlay.toml").read_text("utf-8")
+    document = tomllib.loads(text)
+    return document["date"].isoformat(), {
+        (one["port"], one["proto"]): KnownAs(one["name"], one["source"])
+        for one in document["known"]
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import mmdb
 from fastflow.analysis.sensors import Network
 from fastflow.cli.synth import KINDS, PHENOMENA_SCALES, SCALES, command
 from fastflow.errors import DataFileError
+from fastflow.holders.holders import Holders
 from fastflow.synth import load, scenario_files, tsubame
 from fastflow.synth.tsubame_figures import ORIGINS
 
@@ -115,6 +117,10 @@ def test_a_quarter_is_captures_truth_and_sensors(tmp_path: Path, world: Path) ->
     network = Network.read(out / "sensors.toml")
     assert list(network.sensors) == [one["sensor"] for one in truth["sensors"]]
     assert network.in_country("JP") == ["tokyo-1", "osaka-1", "fukuoka-1"]
+    holders = Holders([out / "holders.csv"])
+    for held in truth["holders"]:
+        hosts = [str(host) for host in IPv4Network(held["network"])]
+        assert set(holders.names(hosts).values()) == {held["organisation"]}
     captures = sorted(path.parent.name for path in out.glob("*/2020-09-30.pcap"))
     assert captures == sorted(network.sensors)
 

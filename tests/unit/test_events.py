@@ -143,7 +143,7 @@ def test_no_event_depends_on_how_much_is_read_at_a_time(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = store.events()
-    monkeypatch.setattr("fastflow.analysis.events.series._ROWS_AT_ONCE", 30_000)
+    monkeypatch.setattr("fastflow.analysis.events.pool._ROWS_AT_ONCE", 30_000)
     parts = store.events()
     names = ("kind", "slice", "fixed", "start", "end", "packets", "sources")
     assert [[one[name] for name in names] for one in parts] == [

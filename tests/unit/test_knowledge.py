@@ -14,7 +14,7 @@ from fastflow.schema import PACKET_COLUMNS
 TABLES = tomllib.loads(
     resources.files("fastflow.data").joinpath("knowledge.toml").read_text("utf-8")
 )["known"]
-KEYS = {"of", "about", "text", "years", "source"}
+KEYS = {"id", "of", "about", "text", "years", "source"}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table["of"]))

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+import re
+import tomllib
+from importlib.resources import files
+
 import pytest
 
 from fastflow.errors import ConfigError
-from fastflow.names import country_name, proto_name, service_name
+from fastflow.names import (
+    country_name,
+    known_as,
+    overlay_date,
+    proto_name,
+    service_name,
+    source_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +71,28 @@ def test_protocol_names() -> None:
     named = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 58: "ipv6-icmp"}
     named |= {132: "sctp", 136: "udplite", 47: "47", 0: "0"}
     assert {number: proto_name(number) for number in named} == named
+
+
+def test_what_is_known_of_ports_beside_iana_has_sources() -> None:
+    text = files("fastflow.data").joinpath("services_overlay.toml").read_text("utf-8")
+    entries = tomllib.loads(text)["known"]
+    assert [(one["port"], one["proto"]) for one in entries] == sorted(
+        {(one["port"], one["proto"]) for one in entries}
+    )
+    for one in entries:
+        assert one.keys() == {"port", "proto", "name", "source"}
+        assert one["name"]
+        assert one["source"]
+        known = known_as(one["port"], one["proto"])
+        assert known is not None
+        assert known.name != service_name(one["port"], one["proto"])
+    assert known_as(445, "tcp") is None
+    assert overlay_date() == "2026-11-26"
+
+
+def test_tables_say_where_they_are_from() -> None:
+    services, countries = source_of("services.csv"), source_of("countries.csv")
+    assert services.startswith("IANA, Service Name")
+    assert re.search(r"of \d{4}-\d\d-\d\d", services)
+    assert countries.startswith("Unicode CLDR")
+    assert "do not edit" not in services + countries

@@ -117,3 +117,19 @@ def test_russia_in_the_reference_quarter(quarter: Quarter) -> None:
         assert port["course_differs"]
     states = [port["port"] for port in found["US"]["ports"]]
     assert states == ["445/tcp", "23/tcp", "1433/tcp", "22/tcp", "80/tcp"]
+
+
+def test_a_period_without_packets_has_no_regions(tmp_path: Path) -> None:
+    store = store_of(tmp_path, [{"country": "JP"}])
+    assert regions(Selection(store, "2020-07")) == []
+
+
+def test_ties_among_the_ports_of_a_region_go_by_key(tmp_path: Path) -> None:
+    rows = [
+        {"country": code, "dst_port": port, "packets": 3}
+        for code in ("RU", "US")
+        for port in (23, 80, 1433, 22)
+    ]
+    found = regions(Selection(store_of(tmp_path, rows)), 2, 3)
+    for region in found:
+        assert [one.port for one in region.ports] == ["1433/tcp", "22/tcp", "23/tcp"]

@@ -1,9 +1,10 @@
 """Which hours of a sensor the store covers, and which are missing.
 
-An input covers the hours from its first packet to its last one: it was being written
-all the time between, also where nothing arrived. A capture without packets proves
-nothing. An hour at which a sensor was on the air, and which no input covers, is a gap.
-Hours to come are none.
+An input spans the hours from its first packet to its last one, and covers them: it was
+being written all the time between, also where nothing arrived. Hours without anything
+at a sensor that always sees something are left out (see `silence`). A capture without
+packets proves nothing. An hour at which a sensor was on the air, and which no input
+covers, is a gap. Hours to come are none.
 """
 
 from __future__ import annotations
@@ -19,14 +20,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastflow.analysis.sensors import Network
+from fastflow.analysis.silence import silent_hours
 from fastflow.zones import hour_number
 
-#: The hours that inputs cover, to be read with `hours_of`.
+#: The hours that inputs span.
 INPUT_HOURS = """
     select distinct sensor, epoch_us(first_packet) // 3_600_000_000 as first,
         epoch_us(last_packet) // 3_600_000_000 as last
     from inputs
     where status in ('complete', 'truncated', 'damaged') and first_packet is not null
+"""
+
+#: What each sensor saw in each hour, of `counts`; hours without a row are left out.
+SEEN_HOURS = """
+    select sensor, epoch_us(hour) // 3_600_000_000 as hour,
+        sum(sources)::double as sources
+    from counts
+    where hour >= ? and hour < ?
+    group by all
 """
 
 
@@ -39,7 +50,7 @@ class Hours:
     addresses : array of int
         Addresses on the air in each hour; 0: off the air, or not known.
     is_covered : array of bool
-        Some input covers the hour.
+        Some input spans the hour, and the sensor was not silent.
     """
 
     addresses: npt.NDArray[np.int64]
@@ -127,6 +138,8 @@ def cover(
     start: int,
     end: int,
     now: datetime | None = None,
+    seen: pa.Table | None = None,
+    seen_from: int = 0,
 ) -> Coverage:
     """Return the hours of the named sensors from `start` to `end`.
 
@@ -140,6 +153,10 @@ def cover(
         Hours since 1970 UTC, the second exclusive.
     now : datetime.datetime or None
         Hours that have not passed are off the air; None: it is now.
+    seen : pyarrow.Table or None
+        The answer to `SEEN_HOURS`; None: nothing is known of silent hours.
+    seen_from : int
+        First of the hours, since 1970, whose rows are not added up to days.
     """
     passed = max(0, hour_number(now or datetime.now(UTC)) - start)
     sensors = {}
@@ -149,7 +166,15 @@ def cover(
             addresses = network.sensors[name].addresses(start, end)
             addresses[passed:] = 0
         mine = inputs.filter(pc.equal(inputs["sensor"], name))
-        sensors[name] = Hours(addresses, _covered(mine, start, end))
+        is_covered = _covered(mine, start, end)
+        if seen is not None:
+            own = seen.filter(pc.equal(seen["sensor"], name))
+            sources = np.zeros(end - start)
+            sources[own["hour"].to_numpy() - start] = own["sources"].to_numpy()
+            hourly = slice(max(0, seen_from - start), None)
+            silent = silent_hours(sources[hourly], is_covered[hourly])
+            is_covered[hourly] &= ~silent
+        sensors[name] = Hours(addresses, is_covered)
     return Coverage(start, end, sensors)
 
 

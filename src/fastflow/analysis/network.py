@@ -21,8 +21,9 @@ def sensors(selection: Selection) -> list[dict[str, Any]]:
     -------
     list of dict
         `sensor`, `country`, `addresses` (the most it had in the period),
-        `hours_on_air`, `hours_covered` (by inputs), `gap_hours` (on the air, and not
-        covered), `packets`, `per_address_day` (packets per address and day on the air).
+        `hours_on_air`, `hours_covered` (see `coverage`), `gap_hours` (on the air, and
+        not covered), `packets`, `per_address_day` (packets per address and day on the
+        air).
         What only sensors.toml can tell is None where it does not.
     """
     packets = _packets(selection)

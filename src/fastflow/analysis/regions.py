@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.stats import false_discovery_control, kstwobign, norm
 
 from fastflow.analysis.buckets import Buckets
+from fastflow.analysis.keys import key_by
 from fastflow.analysis.rank import Ranking
 from fastflow.analysis.selection import Selection
 from fastflow.names import country_name
@@ -104,10 +106,9 @@ def regions(selection: Selection, n: int = 5, n_ports: int = 5) -> list[Region]:
     if hours is None:
         return []
     countries = Ranking(selection, "country").first(hours, n)
-    ports = [
-        Ranking(selection.narrowed(country=country), "port").first(hours, n_ports)
-        for country in countries["country"].to_pylist()
-    ]
+    if not countries.num_rows:
+        return []
+    ports = _first_ports(selection, countries["country"].to_pylist(), n_ports)
     buckets = Buckets("day", selection.zone, *hours)
     cube = _Cube(selection, buckets, countries, pa.concat_tables(ports))
     found = [
@@ -124,6 +125,31 @@ def regions(selection: Selection, n: int = 5, n_ports: int = 5) -> list[Region]:
             [PortShare(**port) for port in of_region],
         )
         for row, of_region in zip(countries.to_pylist(), found, strict=True)
+    ]
+
+
+def _first_ports(
+    selection: Selection, codes: list[str], n_ports: int
+) -> list[pa.Table]:
+    """Return the first ports of each country as `Ranking` does, in one pass.
+
+    The database finds them and all that tie with the last of each.
+    """
+    key = key_by("port")
+    conditions = selection.conditions(selection.hours)
+    found = selection.ask(
+        f"with sums as (select country, {key.select}, sum(packets)::bigint as packets "
+        f"from {selection.table()} where {conditions} "
+        "and list_contains(?::varchar[], country) group by all) "
+        f"select country, {key.names}, packets from sums where {key.is_there} "
+        "qualify rank() over (partition by country order by packets desc) <= ?",
+        [*conditions.params, codes, n_ports],
+    )
+    found = found.append_column("key", key.text(found))
+    found = found.sort_by([("packets", "descending"), ("key", "ascending")])
+    return [
+        found.filter(pc.equal(found["country"], code)).slice(0, n_ports)
+        for code in codes
     ]
 
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from fastflow.analysis.coverage import INPUT_HOURS, Coverage, cover
+from fastflow.analysis.coverage import INPUT_HOURS, SEEN_HOURS, Coverage, cover
 from fastflow.analysis.sensors import EXAMPLE, FILE_NAME, Network, chosen
 from fastflow.analysis.where import Conditions, Hours
 from fastflow.errors import ConfigError
 from fastflow.units import Period
-from fastflow.zones import HOUR, hour_number, time_zone
+from fastflow.zones import HOUR, hour_at, hour_number, time_zone
 
 if TYPE_CHECKING:
     from fastflow.store import Store
@@ -83,6 +83,28 @@ class Selection:
             sensors_file=self._file,
         )
 
+    def of_sensors(self, sensors: Sequence[str] | None) -> Self:
+        """Return the same question about other sensors."""
+        return type(self)(
+            self.store,
+            self.period,
+            self._where,
+            tz=str(self.zone),
+            sensors=sensors,
+            sensors_file=self._file,
+        )
+
+    def in_period(self, period: Period) -> Self:
+        """Return the same question about another time."""
+        return type(self)(
+            self.store,
+            period,
+            self._where,
+            tz=str(self.zone),
+            sensors=self._wanted,
+            sensors_file=self._file,
+        )
+
     def conditions(self, hours: Hours | None) -> Conditions:
         """Return the conditions on rows: the filters and sensors, in these hours.
 
@@ -100,6 +122,11 @@ class Selection:
         """Add the condition that rows, or captures, are of the sensors, if any."""
         if self._wanted is not None:
             conditions.add_one_of("sensor", self._chosen)
+
+    @property
+    def wanted(self) -> Sequence[str] | None:
+        """What was asked for: names and countries of sensors; None: all."""
+        return self._wanted
 
     @property
     def has_filters(self) -> bool:
@@ -216,8 +243,23 @@ class Selection:
     def coverage(self) -> Coverage:
         """Which hours of the selected sensors the store covers; of `hours`, if any."""
         start, end = map(hour_number, self.hours) if self.hours else (0, 0)
-        inputs = self.ask(INPUT_HOURS)
-        return cover(inputs, self.network, self.sensor_names, start, end)
+        return self.coverage_of(start, end)
+
+    def coverage_of(self, start: int, end: int) -> Coverage:
+        """Return which of these hours, since 1970, the store covers."""
+        hours = hour_at(start), hour_at(end)
+        inputs = self.ask(INPUT_HOURS, (), hours)
+        seen = self.ask(SEEN_HOURS, hours, hours)
+        before = self.days.before
+        return cover(
+            inputs,
+            self.network,
+            self.sensor_names,
+            start,
+            end,
+            seen=seen,
+            seen_from=0 if before is None else hour_number(before),
+        )
 
     def check_addresses(self) -> None:
         """Raise ConfigError where a selected sensor's addresses are not known."""

@@ -115,7 +115,7 @@ def load(
 )
 @seed_option
 @geo_option
-@out_option("Directory for <sensor>/<day>.pcap, truth.json, sensors.toml.")
+@out_option("Directory for <sensor>/<day>.pcap, truth.json, sensors.toml, holders.csv.")
 @json_option
 def quarter(
     scale: float, seed: int, geo: str | None, out_dir: str, as_json: bool

@@ -23,18 +23,26 @@ HEADER = """\
 #: CLDR's regions that are no countries.
 NOT_COUNTRIES = {"EZ", "QO", "UN", "XA", "XB"}
 
-#: Shorter English names, and codes that address registries use.
+#: Shorter English names, and codes that address registries and country tables use.
 ENGLISH = {
+    "A1": "Anonymous proxy",
+    "A2": "Satellite provider",
+    "AN": "Netherlands Antilles (former)",
     "AP": "Asia-Pacific (unspecified)",
     "EU": "Europe (unspecified)",
     "HK": "Hong Kong",
     "MM": "Myanmar",
     "MO": "Macao",
+    "O1": "Other country",
+    "T1": "Tor network",
     "ZZ": "Unknown",
 }
 
 #: The names that Japanese reports use where CLDR is longer or more formal.
 JAPANESE = {
+    "A1": "匿名プロキシー",
+    "A2": "衛星通信事業者",
+    "AN": "旧オランダ領アンティル",
     "AP": "アジア太平洋 (国不明)",
     "CD": "コンゴ民主共和国",
     "CG": "コンゴ共和国",
@@ -43,6 +51,8 @@ JAPANESE = {
     "HK": "香港",
     "MM": "ミャンマー",
     "MO": "マカオ",
+    "O1": "その他の国",
+    "T1": "Torネットワーク",
     "US": "米国",
     "ZZ": "不明",
 }

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -34,6 +34,10 @@ from fastflow.store.shared import SharedReport, Sharing, export_shared
 from fastflow.store.table import KINDS, ConflictError, Table
 from fastflow.store.verify import Verdict, verify
 from fastflow.units import Period
+
+if TYPE_CHECKING:
+    from fastflow.report.model import Report
+    from fastflow.report.stories import Holders
 
 #: What an export takes in memory before it goes to disk: it may run beside others.
 _EXPORT_MEMORY = "512MB"
@@ -446,6 +450,28 @@ class Store:
             self, period, where, tz=tz, sensors=sensors, sensors_file=sensors_file
         )
         return events(selection, n)
+
+    def report(
+        self,
+        period: str | Period,
+        *,
+        tz: str = "UTC",
+        sensors: Sequence[str] | None = None,
+        sensors_file: str | os.PathLike[str] | None = None,
+        min_packets: int = 25,
+        holders: Holders | None = None,
+    ) -> Report:
+        """Find all that the report of a period tells; `to_json()` has it as values.
+
+        See `fastflow.report.model.build`.
+        """
+        from fastflow.analysis.selection import Selection
+        from fastflow.report.model import build
+
+        selection = Selection(
+            self, period, tz=tz, sensors=sensors, sensors_file=sensors_file
+        )
+        return build(selection, min_packets=min_packets, holders=holders)
 
     def inputs(
         self,

@@ -41,6 +41,8 @@ from fastflow.synth.tsubame_figures import (
 NAME = "tsubame-2020q3"
 #: Below, quotas are too small for ranks to be sure; above, 32 bits for packets.
 MIN_SCALE, MAX_SCALE = 0.02, 100.0
+#: The first AS number for documentation (RFC 5398).
+_FIRST_ASN = 64496
 
 
 class Scenario:
@@ -115,7 +117,8 @@ def make_quarter(
     Parameters
     ----------
     out_dir : path
-        Gets `SENSOR/DAY.pcap` for each sensor and day, `truth.json` and `sensors.toml`.
+        Gets `SENSOR/DAY.pcap` for each sensor and day, `truth.json`, `sensors.toml` and
+        `holders.csv`, an ASN table of the networks that have a story.
     seed, scale
         See `Scenario`.
     country_table : CountryRanges, optional
@@ -166,8 +169,18 @@ def make_quarter(
         ],
     }
     _write(Path(out_dir) / "sensors.toml", sensors_toml(scenario.stations))
+    _write(Path(out_dir) / "holders.csv", holders_csv(scenario.networks))
     _write(Path(out_dir) / "truth.json", as_text(document))
     return document
+
+
+def holders_csv(networks: list[int]) -> str:
+    """Return an ASN table of the holders' networks, with AS numbers of RFC 5398."""
+    rows = ["range_start,range_end,asn,org"]
+    for number, (first, holder) in enumerate(zip(networks, HOLDERS, strict=True)):
+        network = ipaddress.IPv4Network((first, NETWORK_PREFIX))
+        rows.append(f"{network[0]},{network[-1]},{_FIRST_ASN + number},{holder}")
+    return "\n".join(rows) + "\n"
 
 
 def sensors_toml(sensors: list[Station]) -> str:

@@ -91,6 +91,11 @@ class Event:
         )
 
     @property
+    def is_of_one_victim(self) -> bool:
+        """Whether it is attacks on one address, of which there may be very many."""
+        return self.kind == "attack" and "source" in self.slice
+
+    @property
     def stays(self) -> bool:
         """Whether a burst of it goes on for two weeks."""
         return any(after - first > STAYING_HOURS for first, after in self.pieces)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from fastflow.analysis.coverage import INPUT_HOURS, cover
 from fastflow.analysis.events.attacks import add_attacks, count_values, read_attacks
 from fastflow.analysis.events.baseline import (
     FLOOR,
@@ -31,9 +30,17 @@ from fastflow.analysis.events.narrowing import (
     one_hand,
     quiet_others,
 )
+from fastflow.analysis.events.pool import read_pool, stored_hours
 from fastflow.analysis.events.pursuit import Pursuit
-from fastflow.analysis.events.sample import Sample, Stretch, stretch_of, stretch_of_ramp
-from fastflow.analysis.events.series import Pool, read_pool, stored_hours
+from fastflow.analysis.events.ranks import compare_ranks
+from fastflow.analysis.events.sample import (
+    Sample,
+    Stretch,
+    rows_per_hour,
+    stretch_of,
+    stretch_of_ramp,
+)
+from fastflow.analysis.events.series import Pool
 from fastflow.analysis.events.slices import FIELDS, Slice
 from fastflow.analysis.events.surges import Hit
 from fastflow.analysis.events.totals import count_sources, measure_trends
@@ -78,6 +85,22 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
         The largest first: `rank`, `kind`, `start`, `end`, `days`, `slice`, `fixed`,
         `packets`, `sources`, `baseline`, `confidence`, `text`, `evidence`.
     """
+    return [
+        one.to_row(selection.zone, rank, *describe(one, selection.zone))
+        for rank, one in enumerate(find_events(selection, n), start=1)
+    ]
+
+
+def find_events(
+    selection: Selection, n: int | None = None, victims: int | None = None
+) -> list[Event]:
+    """Find what `events` tells, in the same order, with all that is known of it.
+
+    Parameters
+    ----------
+    victims : int or None
+        How many events may be attacks on one address; None: all.
+    """
     hours = stored_hours(selection)
     if hours is None:
         return []
@@ -88,14 +111,16 @@ def events(selection: Selection, n: int | None = None) -> list[dict[str, Any]]:
         first, after = map(hour_number, selection.period.hours)
         found = [one for one in found if one.start < after and one.end > first]
     found.sort(key=lambda one: (-one.score, one.start, str(one.slice)))
+    if victims is not None:
+        of_one = [id(one) for one in found if one.is_of_one_victim]
+        left_out = set(of_one[victims:])
+        found = [one for one in found if id(one) not in left_out]
     found = found[:n]
     count_sources(selection, found)
     count_values(selection, found)
     measure_trends(selection, finder.clock, found)
-    return [
-        one.to_row(selection.zone, rank, *describe(one, selection.zone))
-        for rank, one in enumerate(found, start=1)
-    ]
+    compare_ranks(finder.pool, found)
+    return found
 
 
 class Finder:
@@ -105,8 +130,7 @@ class Finder:
         self.selection = selection
         clump = natural_clump(selection)
         self.pool: Pool = read_pool(selection, start, end, clump)
-        inputs = selection.store.sql(INPUT_HOURS)
-        coverage = cover(inputs, selection.network, selection.sensor_names, start, end)
+        coverage = selection.coverage_of(start, end)
         self.clock: Clock = read_clock(selection, coverage)
         self.clumps = {"packets": clump, "sources": _SOURCE_CLUMP}
         self.rhythms = {
@@ -115,7 +139,7 @@ class Finder:
         }
         #: Slices of events, and what share of their traffic is theirs, hour by hour.
         self._known: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._rows_per_hour = len(self.pool.hours) / max(1, self.pool.n_hours)
+        self._rows_per_hour = rows_per_hour(selection, start, end)
 
     @property
     def _n_tests(self) -> int:
@@ -235,30 +259,27 @@ class Finder:
         return excess, levels
 
     def _share(self, sample: Sample, chosen: Slice) -> Callable[[int, str], float]:
-        """Return how much of an event's excess is of a series."""
-        mine = sample.mask(chosen)
-        whole = {measure: sample.excess(mine, measure) for measure in self.clumps}
+        """Return how much of an event's excess is of a series.
 
-        def share(series: int, measure: str) -> float:
-            if whole[measure] <= 0:
-                return 0.0
-            both = mine & sample.mask(self.pool.keys[series].slice)
-            part = sample.excess(both, measure) / whole[measure]
-            return min(1.0, max(0.0, part))
-
-        return share
+        Of all series at once: a sample is large, and is let go of.
+        """
+        shares = {m: sample.shares(chosen, self.pool.keys, m) for m in self.clumps}
+        return lambda series, measure: float(shares[measure][series])
 
     def _explain(
         self, pursuit: Pursuit, hit: Hit, found: list[Event]
     ) -> _Explained | None:
         """Add the event that a rise is of; None: it is none, sensor by sensor."""
         stretch = stretch_of(self.clock, hit.start, hit.end, self._rows_per_hour)
-        sample = self._sample(stretch)
         rise = pursuit.rise(hit, stretch.start, stretch.end)
         key = self.pool.keys[hit.series].slice
-        seen = sample.excess(sample.mask(key), hit.measure)
-        if not stretch.references or seen < _LEAST_LEFT * rise:
+        if not stretch.references:
             return None
+        # Most that are none are seen to be by their own rows, which are few.
+        seen = self._sample(stretch, key).whole_excess(hit.measure)
+        if seen < _LEAST_LEFT * rise:
+            return None
+        sample = self._sample(stretch)
         event, course = self._event(sample, hit)
         first, after = course.pieces[0]
         if any(first < end and hit.start > start for start, end in stretch.references):
@@ -287,9 +308,9 @@ class Finder:
         )
         return rise < _LEAST_OF_KNOWN * known
 
-    def _sample(self, stretch: Stretch) -> Sample:
+    def _sample(self, stretch: Stretch, within: Slice | None = None) -> Sample:
         """Return the rows of a stretch, without what is known of other events."""
-        sample = Sample(self.selection, self.clock, stretch)
+        sample = Sample(self.selection, self.clock, stretch, within or {})
         for known, share in self._known:
             sample.leave_out(known, share)
         return sample

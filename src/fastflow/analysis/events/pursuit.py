@@ -9,16 +9,20 @@ another one (matching pursuit: Mallat & Zhang, IEEE Trans. Signal Process. 41, 1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from fastflow.analysis.events.baseline import FLOOR, Clock, Expected, Floats, expect
-from fastflow.analysis.events.series import Ints, Pool
+from fastflow.analysis.events.codes import Ints
+from fastflow.analysis.events.series import Pool
 from fastflow.analysis.events.surges import Hit, likelihood, refine, scan
 
-#: Series that are looked at together: some hundred MB.
-_AT_ONCE = 512
+#: Series that are looked at together, and how many times so many at once: some hundred
+#: MB.
+_AT_ONCE, _WORKERS = 512, 2
 #: A series whose rises are none so many times is not looked at any more: it is of a
 #: sensor that came, mostly.
 _MOST_DISMISSED = 3
@@ -67,16 +71,24 @@ class Pursuit:
             )  # fmt: skip
             kept = [group.series]
             rows = [group.counts]
-            for chosen in _blocks(worth_it(pool, measure, clump)):
-                counts = pool.dense(measure, chosen) * clock.is_known
-                hits = self._scan(group, chosen, counts, np.zeros_like(counts))
-                rising = np.isin(chosen, [hit.series for hit in hits])
-                kept.append(chosen[rising])
-                rows.append(counts[rising])
-                group.hits.update({hit.series: hit for hit in hits})
+            blocks = _blocks(worth_it(pool, measure, clump))
+            with ThreadPoolExecutor(_WORKERS) as workers:
+                for rising, counts, hits in workers.map(
+                    partial(self._rising, group), blocks
+                ):
+                    kept.append(rising)
+                    rows.append(counts)
+                    group.hits.update({hit.series: hit for hit in hits})
             group.series, group.counts = np.concatenate(kept), np.concatenate(rows)
             group.explained = np.zeros_like(group.counts)
             self._groups[measure] = group
+
+    def _rising(self, group: _Group, chosen: Ints) -> tuple[Ints, Floats, list[Hit]]:
+        """Return the series that rise somewhere, their counts, and the rises."""
+        counts = self.pool.dense(group.measure, chosen) * self.clock.is_known
+        hits = self._scan(group, chosen, counts, np.zeros_like(counts))
+        rising = np.isin(chosen, [hit.series for hit in hits])
+        return chosen[rising], counts[rising], hits
 
     def _scan(
         self, group: _Group, chosen: Ints, counts: Floats, explained: Floats

@@ -7,19 +7,22 @@ says nothing about what changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from fastflow.analysis.events.baseline import Clock, Floats
-from fastflow.analysis.events.series import Codes
+from fastflow.analysis.events.codes import Codes
+from fastflow.analysis.events.series import Key
 from fastflow.analysis.events.slices import (
     DIMENSIONS,
     Slice,
     Value,
+    add_conditions,
     columns_of,
 )
 from fastflow.analysis.events.trends import Ramp
@@ -58,6 +61,22 @@ class Stretch:
     end: int
     references: tuple[tuple[int, int], ...]
     leak: float = 0.0
+
+
+def rows_per_hour(selection: Selection, start: int, end: int) -> float:
+    """Return how many rows a sample has of an hour, on average.
+
+    Parameters
+    ----------
+    start, end : int
+        The store's hours, since 1970.
+    """
+    table = selection.table(selection.store.settings.sources)
+    conditions = selection.conditions(None)
+    (row,) = selection.store.sql(
+        f"select count(*) as n from {table} where {conditions}", conditions.params
+    ).to_pylist()
+    return float(row["n"]) / max(1, end - start)
 
 
 def stretch_of(clock: Clock, start: int, end: int, rows_per_hour: float) -> Stretch:
@@ -110,6 +129,11 @@ def stretch_of_ramp(clock: Clock, ramp: Ramp, rows_per_hour: float) -> Stretch:
 class Sample:
     """The rows of a stretch, and of what it is compared with.
 
+    Parameters
+    ----------
+    within : Slice
+        Only rows of this slice.
+
     Attributes
     ----------
     weights : mapping of str to array
@@ -118,7 +142,13 @@ class Sample:
         The row is of the event's own hours.
     """
 
-    def __init__(self, selection: Selection, clock: Clock, stretch: Stretch) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        clock: Clock,
+        stretch: Stretch,
+        within: Slice = MappingProxyType({}),
+    ) -> None:
         self.stretch = stretch
         table = selection.table(selection.store.settings.sources)
         self._names = [
@@ -135,6 +165,7 @@ class Sample:
         ]
         term = " or ".join(["hour >= ? and hour < ?"] * len(hours))
         conditions.add(f"({term})", *(moment for span in hours for moment in span))
+        add_conditions(conditions, within)
         sources = "count(*)" if table == "sources" else "sum(sources)"
         shown = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
         bounds = min(span[0] for span in hours), max(span[1] for span in hours)
@@ -158,14 +189,14 @@ class Sample:
         """Return what a row that was expected counts for, by its sensor; 0: nothing."""
         codes = self.codes("sensor")
         scales = np.zeros(codes.n_values)
-        for code in range(codes.n_values if len(codes.of_cell) else 0):
+        for code in range(codes.n_values if len(codes.of_row) else 0):
             hours = clock.coverage.sensors.get(codes.value(code)[0])
             if hours is None:
                 continue
             covered = hours.is_covered & clock.is_known
             now, *then = (int(covered[first:after].sum()) for first, after in spans)
             scales[code] = now / sum(then) if sum(then) else 0.0
-        return scales[codes.of_cell]
+        return scales[codes.of_row]
 
     def leave_out(self, chosen: Slice, share: Mapping[str, Floats]) -> None:
         """Take from each hour the share that a known event has in its slice's rows."""
@@ -196,12 +227,60 @@ class Sample:
                 continue
             codes = self.codes(dimension)
             code = codes.code_of(value)
-            found &= (codes.of_cell == code) if code is not None else False
+            found &= (codes.of_row == code) if code is not None else False
         return found
 
     def excess(self, mask: Mask, measure: str) -> float:
         """Return how much more there was than expected."""
         return float(self.weights[measure][mask].sum())
+
+    def whole_excess(self, measure: str) -> float:
+        """Return the excess of all rows."""
+        return float(self.weights[measure].sum())
+
+    def shares(self, chosen: Slice, keys: Sequence[Key], measure: str) -> Floats:
+        """Return how much of the excess of a slice is of each series, from 0 to 1."""
+        mask = self.mask(chosen)
+        found = np.zeros(len(keys))
+        whole = self.excess(mask, measure)
+        if whole <= 0:
+            return found
+        cuts: dict[tuple[str, ...], list[int]] = {}
+        for number, key in enumerate(keys):
+            cuts.setdefault(key.dimensions, []).append(number)
+        for dimensions, numbers in cuts.items():
+            values = [keys[number].values for number in numbers]
+            found[numbers] = self._excesses(dimensions, values, mask, measure)
+        shares: Floats = np.clip(found / whole, 0.0, 1.0)
+        return shares
+
+    def _excesses(
+        self,
+        dimensions: tuple[str, ...],
+        slices: Sequence[tuple[Value, ...]],
+        mask: Mask,
+        measure: str,
+    ) -> Floats:
+        """Return the excess within a mask of slices along the same dimensions."""
+        of_row = np.zeros(np.count_nonzero(mask), np.int64)
+        of_slice = np.zeros(len(slices), np.int64)
+        is_met = np.ones(len(slices), np.bool_)
+        for place, name in enumerate(dimensions):
+            if not self.has(name):
+                continue
+            codes = self.codes(name)
+            found = (codes.code_of(values[place]) for values in slices)
+            mine = np.array([-1 if one is None else one for one in found], np.int64)
+            is_met &= mine >= 0
+            of_slice = of_slice * codes.n_values + np.maximum(mine, 0)
+            of_row = of_row * codes.n_values + codes.of_row[mask]
+        seen, group = np.unique(of_row, return_inverse=True)
+        weights = self.weights[measure][mask]
+        sums = np.bincount(group, weights, len(seen) + 1).astype(np.float64)
+        places = np.searchsorted(seen, of_slice)
+        is_met &= np.append(seen, [-1])[places] == of_slice
+        excesses: Floats = sums[places] * is_met
+        return excesses
 
     def expected(self, mask: Mask, measure: str) -> float:
         """Return how much was expected."""
@@ -250,7 +329,7 @@ class Sample:
     def _by_value(self, dimension: str, mask: Mask, measure: str) -> Floats:
         codes = self.codes(dimension)
         found: Floats = np.bincount(
-            codes.of_cell[mask],
+            codes.of_row[mask],
             weights=self.weights[measure][mask],
             minlength=codes.n_values,
         ).astype(np.float64)
@@ -260,4 +339,4 @@ class Sample:
         """Return how many different sources there were; None: it is not known."""
         if not self.has("source"):
             return None
-        return len(np.unique(self.codes("source").of_cell[mask & self.is_now]))
+        return len(np.unique(self.codes("source").of_row[mask & self.is_now]))

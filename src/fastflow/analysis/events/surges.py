@@ -55,9 +55,12 @@ def likelihood(counts: Floats, expected: Floats) -> Floats:
     """Return the logarithm of the likelihood ratio of a rise; 0 where there is none."""
     safe = np.maximum(expected, 1e-9)
     ratio = np.maximum(counts / safe, 1.0)
-    found: Floats = np.where(
-        ratio >= LEAST_FACTOR, counts * np.log(ratio) - (counts - safe), 0.0
-    )
+    found: Floats = np.zeros(ratio.shape)
+    # A logarithm takes longer than all else, and most hours need none.
+    rises = ratio >= LEAST_FACTOR
+    np.log(ratio, out=found, where=rises)
+    np.multiply(found, counts, out=found, where=rises)
+    np.subtract(found, counts - safe, out=found, where=rises)
     return found
 
 

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from scipy.stats import kendalltau, norm
 
 from fastflow.analysis.events.baseline import FLOOR, LENGTHS, Clock, Floats
-from fastflow.analysis.events.series import Ints, Pool
+from fastflow.analysis.events.codes import Ints
+from fastflow.analysis.events.series import Pool
 from fastflow.analysis.events.surges import Hit, likelihood
 
 #: A ramp takes as many days at least; a step not more than that.

@@ -7,8 +7,10 @@ from typing import Any
 
 from fastflow.addresses import to_text
 from fastflow.analysis.events.event import Event
+from fastflow.analysis.events.ranks import RankChange
 from fastflow.analysis.events.slices import Value, as_columns
 from fastflow.analysis.keys import PORT_PROTOCOLS
+from fastflow.analysis.rank import PREVIOUS_RANKS
 from fastflow.knowledge import readings
 from fastflow.names import country_name, proto_name, service_name
 from fastflow.zones import hour_at
@@ -33,6 +35,10 @@ def describe(event: Event, zone: tzinfo) -> tuple[str, list[str]]:
         evidence.append(line)
         if event.kind in ("surge", "trend"):
             text = f"{text.removesuffix('.')}; {line}."
+    for change in event.details.get("ranks", ()):
+        evidence.append(_rank_change(change, event))
+        if change.dimension == "service":
+            text += f" {_moved(change)}."
     if len(event.pieces) > 1:
         evidence.append(f"bursts: {_spans(event.pieces, zone)}")
     if by_day := event.details.get("sources_by_day"):
@@ -55,6 +61,31 @@ def describe(event: Event, zone: tzinfo) -> tuple[str, list[str]]:
         about = ", ".join(reading.about)
         evidence.append(f"since {reading.years[0]}: {about} ({reading.source})")
     return text, evidence
+
+
+def _rank_change(change: RankChange, event: Event) -> str:
+    """Return the line of evidence that tells when a rank was which."""
+    name = f"window {change.key}" if change.dimension == "window" else change.key
+    times = ("in the weeks before", "in its time")
+    if event.kind == "trend":
+        times = ("in its first week", "in its last")
+    before, now = map(_rank, (change.before, change.now))
+    return f"{name}: {before} {times[0]}, {now} {times[1]}"
+
+
+def _moved(change: RankChange) -> str:
+    if change.before is None:
+        return f"{change.key} came among the first ports, at {_rank(change.now)}"
+    if change.now is None:
+        return f"{change.key} fell from {_rank(change.before)} of all ports"
+    return (
+        f"{change.key} went from {_rank(change.before)} to {_rank(change.now)} "
+        "of all ports"
+    )
+
+
+def _rank(rank: int | None) -> str:
+    return f"not among the first {PREVIOUS_RANKS}" if rank is None else f"rank {rank}"
 
 
 def _spans(pieces: list[tuple[int, int]], zone: tzinfo) -> str:

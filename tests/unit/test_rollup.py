@@ -1,0 +1,160 @@
+"""Rows rolled up to series, beside the database's own sums."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fastflow.analysis.events import rollup
+from fastflow.analysis.events.find import Finder
+from fastflow.analysis.events.pool import stored_hours
+from fastflow.analysis.events.sample import Sample, stretch_of
+from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS
+from fastflow.analysis.selection import Selection
+from fastflow.synth.scenario import make_scenario
+from scenario_store import make_store
+
+N_HOURS, CLUMP = 50, 4.0
+#: What the rows of `rows` are called, where dimensions have other columns.
+_SQL = {
+    "service": "case when service % 17179869184 > 0 then service end",
+    "window": "try_cast(split_part(signature, ':', 1) as integer)",
+}
+
+
+def rows(seed: int, table: str) -> pa.Table:
+    """Return rows as they are read: some values often, many next to never."""
+    rng = np.random.default_rng(seed)
+    n = 4000
+
+    def some(values: list) -> list:
+        place = (len(values) * rng.random(n) ** 4).astype(int)
+        return [values[one] for one in place]
+
+    services = [6 << 34 | (port + 1) << 17 for port in range(60)]
+    services += [1 << 34 | 9, 47 << 34]
+    signatures = [f"{1024 * (k % 7)}:2-{k}:1460:" for k in range(90)]
+    columns = {
+        "service": some(services),
+        "country": some(["US", None, "JP", "NL", "NZ", "KE"]),
+        "traffic": some(["scan", "backscatter", "other"]),
+        "tool": some([None, "masscan", "mirai"]),
+        "signature": some([*signatures, None, "strange"]),
+        "src_port": pa.array(some([None, *range(400)]), pa.int32()),
+        "tcp_seq": pa.array(some([None, *range(300)]), pa.int64()),
+        "network": pa.array(some([*range(700), None]), pa.int64()),
+    }
+    mine = {name: columns[name] for name in rollup.COLUMNS[table]}
+    size = rng.geometric(0.3, n)
+    return pa.table(
+        {
+            "hour": pa.array(rng.integers(0, N_HOURS, n), pa.int32()),
+            "packets": pa.array(size, pa.int64()),
+            "sources": pa.array(np.minimum(size, 3), pa.int64()),
+            **mine,
+        }
+    )
+
+
+def text_of(dimension: str, value: tuple) -> str:
+    if dimension == "service":
+        proto, port, icmp_type = value
+        port = 0 if port is None else port + 1
+        icmp_type = 0 if icmp_type is None else icmp_type + 1
+        return str(proto << 34 | port << 17 | icmp_type)
+    return str(value[-1])
+
+
+@pytest.mark.parametrize("places", [1 << 24, 1])
+@pytest.mark.parametrize("codes", [1 << 62, 1])
+@pytest.mark.parametrize("table", ["counts", "sources"])
+def test_series_are_the_sums_of_the_database(
+    table: str, codes: int, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollup, "_MOST_CODES", codes)
+    monkeypatch.setattr(rollup, "_MOST_PLACES", places)
+    given = rows(1, table)
+    cells = rollup.Cells(table, given, N_HOURS, CLUMP)
+    total = sum(given["packets"].to_pylist())
+    least = max(10 * N_HOURS / 24, 5e-5 * total) if table == "counts" else np.inf
+    n_kept = 0
+    for cut in ROLLUPS[table]:
+        names = [_SQL.get(name, name) for name in cut]
+        busy = cells.least_in_hour * (2 if "network" in cut else 1)
+        keys = "".join(f"({sql})::varchar as k{n}, " for n, sql in enumerate(names))
+        there = " and ".join(f"({sql}) is not null" for sql in names) or "true"
+        by = "".join(f"k{n}, " for n in range(len(cut)))
+        found = duckdb.sql(
+            f"with sums as (select {keys} hour, sum(packets)::bigint as packets, "
+            f"sum(sources)::bigint as sources from given where {there} group by all), "
+            f"kept as (select {by} max(packets) as most, sum(packets) as n from sums "
+            f"group by all having most >= {busy} or n >= '{least}'::double) "
+            f"select sums.* from sums join kept on "
+            + (
+                " and ".join(f"sums.k{n} = kept.k{n}" for n in range(len(cut)))
+                or "true"
+            )
+        ).fetchall()
+        series = cells.roll_up(cut)
+        mine = [
+            [text_of(name, value) for name, value in zip(cut, key.values, strict=True)]
+            for key in series.keys
+        ]
+        keys_of_row = np.repeat(np.arange(len(mine)), series.lengths)
+        got = [
+            (*mine[key], hour, packets, sources)
+            for key, hour, packets, sources in zip(
+                keys_of_row.tolist(),
+                series.hours.tolist(),
+                series.packets.tolist(),
+                series.sources.tolist(),
+                strict=True,
+            )
+        ]
+        assert sorted(got) == sorted(found)
+        n_kept += len(mine)
+    assert n_kept > 10
+
+
+@pytest.fixture(scope="module")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Finder:
+    root = tmp_path_factory.mktemp("rollup")
+    selection = Selection(make_store(make_scenario(10_004), root / "store"))
+    hours = stored_hours(selection)
+    assert hours is not None
+    return Finder(selection, *hours)
+
+
+def test_a_sample_of_a_slice_has_its_excess(finder: Finder) -> None:
+    stretch = stretch_of(finder.clock, 1000, 1030, 1.0)
+    whole = Sample(finder.selection, finder.clock, stretch)
+    cuts = {key.dimensions: key for key in finder.pool.keys}
+    assert len(cuts) > 10
+    for key in cuts.values():
+        part = Sample(finder.selection, finder.clock, stretch, key.slice)
+        mask = whole.mask(key.slice)
+        for measure in ("packets", "sources"):
+            assert part.whole_excess(measure) == pytest.approx(
+                whole.excess(mask, measure)
+            )
+
+
+def test_shares_are_those_of_masks(finder: Finder) -> None:
+    sample = Sample(
+        finder.selection, finder.clock, stretch_of(finder.clock, 1000, 1030, 1.0)
+    )
+    chosen = {"country": ("US",)}
+    mine = sample.mask(chosen)
+    whole = sample.excess(mine, "packets")
+    sign = 1 if whole > 0 else -1
+    sample.weights["packets"] *= sign
+    shares = sample.shares(chosen, finder.pool.keys, "packets")
+    for key, share in zip(finder.pool.keys[::7], shares[::7].tolist(), strict=True):
+        both = mine & sample.mask(key.slice)
+        part = sample.excess(both, "packets") / abs(whole)
+        assert share == pytest.approx(min(1.0, max(0.0, part)), abs=1e-9)
+    assert {name for key in finder.pool.keys for name in key.dimensions} <= set(
+        DIMENSIONS
+    )

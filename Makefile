@@ -115,7 +115,7 @@ typecheck: build ## check types: the package, its stubs, what users rely on
 	$(PY) -m mypy.stubtest $$(cd native/fastflow && for module in _*.pyx; do echo fastflow.$${module%.pyx}; done)
 
 # What only Python and other people's libraries do is no matter of the sanitizers.
-NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/unit/test_events*.py) \
+NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/unit/test_events*.py tests/unit/test_report*.py) \
 	$(addprefix tests/property/test_,$(addsuffix .py,attacks backscatter schedules store)) \
 	$(addprefix tests/unit/test_,$(addsuffix .py,believed_tools days explain export inputs knowledge rank \
 	recorded regions sensors shared synth_cells synth_draws tallies trend tsubame tsubame_made))

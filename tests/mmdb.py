@@ -58,10 +58,11 @@ class _Tree:
         return node
 
 
-def _bits(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+def _bits(text: str, ip_version: int = 6) -> str:
+    network = ipaddress.ip_network(text)
     width = network.max_prefixlen
-    text = f"{int(network.network_address):0{width}b}"[: network.prefixlen]
-    return text.rjust(len(text) + 96, "0") if width == 32 else text
+    bits = f"{int(network.network_address):0{width}b}"[: network.prefixlen]
+    return "0" * 96 + bits if (network.version, ip_version) == (4, 6) else bits
 
 
 def make_mmdb(
@@ -70,14 +71,15 @@ def make_mmdb(
     build_epoch: int = 1_600_000_000,
     database_type: str = "Test-Country",
     aliases: tuple[str, ...] = ("::ffff:0:0/96",),
+    ip_version: int = 6,
 ) -> bytes:
-    """Return an IPv6 database; IPv4 lies in ::/96, and `aliases` point there."""
+    """Return a database; in IPv6, IPv4 lies in ::/96, and `aliases` point there."""
     tree = _Tree()
     for text, record in networks.items():
-        tree.insert(_bits(ipaddress.ip_network(text)), ("data", record))
-    for alias in aliases:
+        tree.insert(_bits(text, ip_version), ("data", record))
+    for alias in aliases if ip_version == 6 else ():
         v4_root = tree.node_at("0" * 96)
-        tree.insert(_bits(ipaddress.ip_network(alias)), v4_root)
+        tree.insert(_bits(alias), v4_root)
     data = bytearray()
     n_nodes = len(tree.nodes)
 
@@ -98,7 +100,7 @@ def make_mmdb(
         "build_epoch": (UINT64, build_epoch),
         "database_type": database_type,
         "description": {"en": "test"},
-        "ip_version": (UINT16, 6),
+        "ip_version": (UINT16, ip_version),
         "languages": ["en"],
         "node_count": (UINT32, n_nodes),
         "record_size": (UINT16, RECORD_BITS),

@@ -1,6 +1,6 @@
 # What the Cython modules see of the C headers; nothing else names them.
 from libc.stdint cimport (
-    int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+    int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
 
 from fastflow._c_bpf cimport ff_bpf, ff_span
@@ -282,4 +282,18 @@ cdef extern from "fastflow/ff_rollup.h" nogil:
     ff_rolled ff_rollup_add(ff_rollup *r, size_t max_rows) noexcept
     void ff_rollup_fill(
         ff_rollup *r, void **values, uint8_t **valid, size_t at
+    ) noexcept
+
+cdef extern from "fastflow/ff_echo_hour.h" nogil:
+    enum:
+        FF_ECHO_SKETCHES
+        FF_ECHO_SKETCH_WORDS
+    ctypedef struct ff_echo_hour:
+        pass
+    size_t ff_sketch_bins(const uint8_t *sketch) noexcept
+    void ff_echo_hour_take(
+        ff_echo_hour *hour, uint32_t slot, const uint8_t *sketch, int64_t packets
+    ) noexcept
+    size_t ff_echo_hour_end(
+        ff_echo_hour *hour, int32_t first, int32_t *bins, int64_t *packets
     ) noexcept

@@ -3,14 +3,18 @@
 As in _core.pyx: checks of arguments, memory, the GIL, and nothing of protocols.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 import os
 
 from fastflow._c cimport (
     FF_CHUNK_ROWS,
+    FF_ECHO_SKETCHES,
+    FF_ECHO_SKETCH_WORDS,
     FF_GRAIN_COUNTS,
     FF_GRAIN_ECHOES,
     FF_GRAIN_SOURCES,
@@ -24,6 +28,9 @@ from fastflow._c cimport (
     aligned_alloc,
     ff_cell,
     ff_cursor,
+    ff_echo_hour,
+    ff_echo_hour_end,
+    ff_echo_hour_take,
     ff_grain,
     ff_kinds_adopt,
     ff_lexicon,
@@ -38,6 +45,7 @@ from fastflow._c cimport (
     ff_row_field,
     ff_row_fields,
     ff_run_translate,
+    ff_sketch_bins,
 )
 from fastflow._core cimport Lexicon, dict_name
 from fastflow._tally cimport Run, cells_place, rank_kinds, read_cells
@@ -320,3 +328,73 @@ cdef class Rollup:
     def tools(self):
         """Return the numbers of the batch's tools, by code; the first tool is 1."""
         return _numbers(&self.rollup.tools)
+
+
+def echo_bins(
+    const int32_t[::1] slots not None,
+    const uint8_t[::1] sketches not None,
+    const int64_t[::1] packets not None,
+    const int64_t[::1] starts not None,
+    const int32_t[::1] first_bins not None,
+    int32_t[::1] offsets not None,
+):
+    """Add up the bins of victims' hours.
+
+    Parameters
+    ----------
+    slots, sketches, packets : buffers
+        Columns of rows of the grain `echoes`.
+    starts : int64
+        The first row of each victim's hour; they begin with 0 and grow.
+    first_bins : int32
+        The number of its first bin.
+    offsets : int32, writable
+        Where the bins of each begin is written here, and at last their number.
+
+    Returns
+    -------
+    bytes, bytes
+        int32 and int64: bins in order, and their packets; there may be more room.
+    """
+    cdef Py_ssize_t n_rows = starts.shape[0], n_cells = slots.shape[0], row, i, end
+    cdef size_t most = 0, n = 0
+    cdef Py_ssize_t sketch_bytes = 8 * FF_ECHO_SKETCH_WORDS
+    cdef ff_echo_hour hour
+    if not (
+        packets.shape[0] == n_cells
+        and sketches.shape[0] == sketch_bytes * n_cells
+        and first_bins.shape[0] == n_rows
+        and offsets.shape[0] == n_rows + 1
+    ):
+        raise ValueError("columns of cells, or of rows, differ in length")
+    for row in range(n_rows):
+        end = starts[row + 1] if row + 1 < n_rows else n_cells
+        if not 0 <= starts[row] <= end <= n_cells:
+            raise ValueError("the first cells of rows are not in order")
+    if n_cells == 0 or n_rows == 0:
+        offsets[:] = 0
+        return b"", b""
+    with nogil:
+        for i in range(n_cells):
+            if slots[i] < FF_ECHO_SKETCHES:
+                most += ff_sketch_bins(&sketches[sketch_bytes * i])
+            else:
+                most += 1
+    if most > INT32_MAX:
+        raise ValueError("too many bins at a time")
+    bins = PyBytes_FromStringAndSize(NULL, most * sizeof(int32_t))
+    sums = PyBytes_FromStringAndSize(NULL, most * sizeof(int64_t))
+    cdef int32_t *bins_at = <int32_t *> PyBytes_AS_STRING(bins)
+    cdef int64_t *sums_at = <int64_t *> PyBytes_AS_STRING(sums)
+    memset(&hour, 0, sizeof(hour))
+    with nogil:
+        for row in range(n_rows):
+            offsets[row] = <int32_t> n
+            end = starts[row + 1] if row + 1 < n_rows else n_cells
+            for i in range(starts[row], end):
+                ff_echo_hour_take(
+                    &hour, <uint32_t> slots[i], &sketches[sketch_bytes * i], packets[i]
+                )
+            n += ff_echo_hour_end(&hour, first_bins[row], bins_at + n, sums_at + n)
+        offsets[n_rows] = <int32_t> n
+    return bins, sums

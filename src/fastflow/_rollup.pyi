@@ -7,6 +7,14 @@ from fastflow._tally import Run
 from fastflow.native_types import RowField
 
 def row_fields(grain: str) -> list[RowField]: ...
+def echo_bins(
+    slots: Buffer,
+    sketches: Buffer,
+    packets: Buffer,
+    starts: Buffer,
+    first_bins: Buffer,
+    offsets: Buffer,
+) -> tuple[bytes, bytes]: ...
 
 @disjoint_base
 class Rollup:

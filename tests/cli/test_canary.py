@@ -21,6 +21,8 @@ from fastflow.store import Store
 from fastflow.store.table import KINDS
 
 ADDRESSES = canary.address_needles()
+#: Of `fastflow contacts`.
+FORMATS = ("csv", "intelmq", "stix")
 
 #: Ways to reduce: what is added to the command.
 WAYS: dict[str, tuple[str, ...]] = {
@@ -140,6 +142,18 @@ def test_answers_name_no_address(reduced: tuple[Path, Ran]) -> None:
         for form in ((), ("--json",)):
             ran = run(*question, "--store", store, *form)
             assert canary.found_in(ADDRESSES, said(ran)) == set()
+
+
+@pytest.mark.parametrize("form", [("--json",), *(("--format", f) for f in FORMATS)])
+def test_contacts_name_nothing_of_a_sensor(
+    reduced: tuple[Path, Ran], form: tuple[str, ...]
+) -> None:
+    store, _ = reduced
+    if Store(store).settings.sources:
+        ran = run("contacts", "--store", store, *form)
+        assert len(ran.out) > 100
+        needles = ADDRESSES | canary.name_needles()
+        assert canary.found_in(needles, [ran.out]) == set()
 
 
 def test_info_names_no_address(paths: list[Path]) -> None:

@@ -63,7 +63,7 @@ LAYERS = (
     ("ff_echo.h",),
     ("ff_tally.h",),
     ("ff_run.h",),
-    ("ff_rollup.h",),
+    ("ff_echo_hour.h", "ff_rollup.h"),
 )
 
 #: The headers see bytes: what Python or the system gives, the caller does.

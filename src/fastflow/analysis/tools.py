@@ -49,10 +49,9 @@ def rows_with_tools(selection: Selection, hours: Hours | None) -> tuple[str, lis
     selection.add_sensors(of)
     # Not one subquery for all: it would be made a copy of the whole table.
     evidence = f"sources where {of}"
-    packets, pairs = _rules(is_pair=False), _rules(is_pair=True)
     parts = [
-        _of_packets(packets, evidence),
-        *(_of_pair(rule, evidence) for rule in pairs),
+        _of_packets(evidence),
+        *(_of_pair(rule, evidence) for rule in _rules(is_pair=True)),
     ]
     believed = " union all ".join(parts)
     return (
@@ -76,14 +75,20 @@ def _of_no_pair() -> str:
     return f"(signature is null or signature not in ({', '.join(own)}))"
 
 
-def _of_packets(rules: list[Rule], evidence: str) -> str:
+def _of_packets(evidence: str) -> str:
     """Return sources and their tools: those of which they have enough packets."""
-    least = " ".join(f"when '{rule.tool}' then {rule.packets}" for rule in rules)
     return (
         f"select src, ip_version, tool, null, false from {evidence} "
         "and tool is not null group by src, ip_version, tool "
-        f"having sum(packets) >= case tool {least} else 1 end"
+        f"having sum(packets) >= {packets_wanted()}"
     )
+
+
+def packets_wanted() -> str:
+    """Return in SQL how many packets of `tool` make a source believed to have it."""
+    rules = _rules(is_pair=False)
+    least = " ".join(f"when '{rule.tool}' then {rule.packets}" for rule in rules)
+    return f"case tool {least} else 1 end"
 
 
 def _of_pair(rule: Rule, evidence: str) -> str:

@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": "Say which header fields some traffic has in common, and no other.",
     "events": "Find what changed: surges, trends, bursts with fixed fields, newcomers.",
     "report": "Write the report of a period, in Japanese or English.",
+    "contacts": "List the sources of an event, and whom to tell of them.",
     "inputs": "Say what became of captures, or which of them made a number.",
     "sensors": "Say what is known of each sensor, and which hours are missing.",
     "query": "Ask a store in SQL (DuckDB): counts, sources, attacks.",

@@ -110,7 +110,7 @@ def open_source(geo: str | os.PathLike[str] | None) -> Source:
     if not path.is_file():
         raise ConfigError(f"--geo {path}: no such file; {_REMEDY}")
     try:
-        if _is_mmdb(path):
+        if is_mmdb(path):
             return MmdbSource(path)
         if _is_text(path):
             return TextSource(path)
@@ -545,7 +545,7 @@ def _content_key(*paths: Path) -> str:
     return f"file-{digest.hexdigest(16)}"
 
 
-def _is_mmdb(path: Path) -> bool:
+def is_mmdb(path: Path) -> bool:
     """Look for the mark of the metadata section, which ends every MMDB file."""
     with path.open("rb") as file:
         file.seek(0, os.SEEK_END)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastflow import _rollup
 from fastflow.schema import row_schema
 from fastflow.stages.columns import BATCH_ROWS, constant, of_any_length, what_occurs
 
@@ -20,7 +21,7 @@ N_PORTS = 16
 _SKETCHES = 2
 _PORT_SLOTS = 1 << 16
 _BINS_PER_HOUR = 360
-_BINS_PER_SKETCH = 180
+_SKETCH_BYTES = 24
 _HOUR_US = 3_600_000_000
 #: Cells that are read at a time, those of a victim's hour never apart.
 _CELLS = 1 << 16
@@ -123,10 +124,10 @@ def _rows(
     columns = {name: firsts[name].combine_chunks() for name in firsts.column_names}
     columns["src"] = of_any_length(columns["src"])
     of_hour = columns["hour"].cast(pa.int64()).to_numpy() // _HOUR_US * _BINS_PER_HOUR
-    rows, bins, packets = _bins(cells, slot, row_of, sketches)
-    columns["packets"] = _sums(packets, np.searchsorted(rows, np.arange(n_rows)))
-    columns["bins"] = _lists(rows, n_rows, (of_hour[rows] + bins).astype(np.int32))
-    columns["bin_packets"] = _lists(rows, n_rows, packets)
+    offsets, bins, packets = _bins(cells, slot, starts, of_hour.astype(np.int32))
+    columns["packets"] = _sums(packets, offsets[:-1])
+    columns["bins"] = _lists(offsets, bins)
+    columns["bin_packets"] = _lists(offsets, packets)
     columns["ports"] = _lists(*_ports(cells, slot, row_of, n_rows))
     for name in _SHARED:
         column = cells[name].take(pa.array(sketches)).combine_chunks()
@@ -139,28 +140,24 @@ def _rows(
 def _bins(
     cells: pa.Table,
     slot: npt.NDArray[np.int32],
-    row_of: npt.NDArray[np.int64],
-    sketches: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the bins of rows, in order: the row's number, the bin's, its packets."""
-    drawn = cells["sketch"].take(pa.array(sketches)).combine_chunks()
-    drawn_bytes = np.frombuffer(drawn.buffers()[1], np.uint8)[: len(drawn) * 24]
-    is_set = np.unpackbits(drawn_bytes, bitorder="little")
-    sketch, bit = np.divmod(np.flatnonzero(is_set), 24 * 8)
-    at = sketches[sketch]
-    others = np.flatnonzero((slot >= _SKETCHES) & (slot < _PORT_SLOTS))
-    rows = np.concatenate([row_of[at], row_of[others]])
-    bins = np.concatenate([slot[at] * _BINS_PER_SKETCH + bit, slot[others] - _SKETCHES])
-    n_packets = cells["packets"].to_numpy()[others]
-    packets = np.concatenate([np.ones(len(at), np.int64), n_packets])
-    # They are nearly in order: those of a sketch are, and few are no sketch's.
-    order = np.argsort(rows * _BINS_PER_HOUR + bins, kind="stable")
-    rows, bins, packets = rows[order], bins[order], packets[order]
-    is_first = np.ones(len(order), np.bool_)
-    is_first[1:] = (rows[1:] != rows[:-1]) | (bins[1:] != bins[:-1])
-    firsts = np.flatnonzero(is_first)
-    sums = np.add.reduceat(packets, firsts) if len(firsts) else packets
-    return rows[firsts], bins[firsts], sums
+    starts: npt.NDArray[np.int64],
+    first_bins: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return where the bins of each row begin, the bins in order, their packets."""
+    offsets = np.empty(len(starts) + 1, np.int32)
+    column = cells["sketch"].combine_chunks()
+    begin = column.offset * _SKETCH_BYTES
+    sketches = np.frombuffer(column.buffers()[1], np.uint8)[begin:]
+    found = _rollup.echo_bins(
+        slot.data,
+        sketches[: len(column) * _SKETCH_BYTES].data,
+        cells["packets"].to_numpy().data,
+        starts.data,
+        first_bins.data,
+        offsets.data,
+    )
+    bins, packets = np.frombuffer(found[0], np.int32), np.frombuffer(found[1], np.int64)
+    return offsets, bins[: offsets[-1]], packets[: offsets[-1]]
 
 
 def _ports(
@@ -168,8 +165,8 @@ def _ports(
     slot: npt.NDArray[np.int32],
     row_of: npt.NDArray[np.int64],
     n_rows: int,
-) -> tuple[npt.NDArray[np.int64], int, npt.NDArray[np.int32]]:
-    """Return the least ports of rows, in order: row numbers, how many rows, ports."""
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return where the ports of each row begin, and the least ones in order."""
     of_sketch = cells["port"].combine_chunks()
     has_port = np.flatnonzero(pc.is_valid(of_sketch).to_numpy(False))
     others = np.flatnonzero(slot >= _PORT_SLOTS)
@@ -179,19 +176,18 @@ def _ports(
     keys = np.unique(rows * _PORT_SLOTS + ports)
     rows, ports = keys // _PORT_SLOTS, (keys % _PORT_SLOTS).astype(np.int32)
     place = np.arange(len(keys)) - np.searchsorted(rows, np.arange(n_rows))[rows]
-    return rows[place < N_PORTS], n_rows, ports[place < N_PORTS]
+    is_kept = place < N_PORTS
+    offsets = np.zeros(n_rows + 1, np.int32)
+    np.cumsum(np.bincount(rows[is_kept], minlength=n_rows), out=offsets[1:])
+    return offsets, ports[is_kept]
 
 
-def _sums(values: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> pa.Array:
+def _sums(values: npt.NDArray[np.int64], starts: npt.NDArray[np.int32]) -> pa.Array:
     return pa.array(np.add.reduceat(values, starts) if len(starts) else values[:0])
 
 
-def _lists(
-    rows: npt.NDArray[np.int64], n_rows: int, values: npt.NDArray[np.generic]
-) -> pa.Array:
-    """Return a list for each row, of the values that are of it, in order."""
-    offsets = np.zeros(n_rows + 1, np.int32)
-    np.cumsum(np.bincount(rows, minlength=n_rows), out=offsets[1:])
+def _lists(offsets: npt.NDArray[np.int32], values: npt.NDArray[np.number]) -> pa.Array:
+    """Return a list for each row, whose values begin at its offset."""
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 

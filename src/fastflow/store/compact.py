@@ -156,9 +156,10 @@ def _in_order(tables: Sequence[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         starts, ids = _runs(table)
         hours = table["hour"].cast(pa.int64()).to_numpy()
+        firsts = np.minimum.reduceat(hours, starts)
         ends = [*starts[1:], table.num_rows]
-        for start, end, input_id in zip(starts, ends, ids, strict=True):
-            runs.append((hours[start], input_id, table.slice(start, end - start)))
+        for first, start, end, input_id in zip(firsts, starts, ends, ids, strict=True):
+            runs.append((first, input_id, table.slice(start, end - start)))
     runs.sort(key=lambda run: run[:2])
     for _, _, rows in runs:
         yield rows

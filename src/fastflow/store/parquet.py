@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fastflow.addresses import ADDRESS_BYTES
 from fastflow.errors import StoreError
 from fastflow.schema import INPUTS, SOURCES, row_schema
 from fastflow.stages.columns import what_occurs
@@ -21,7 +23,13 @@ from fastflow.store.durable import NewFile
 STATS_COLUMNS = ("hour", "sensor", "proto", "dst_port", "input")
 
 #: Large enough for dictionaries to pay, small enough to hold two of them in memory.
-ROW_GROUP_ROWS = 1 << 18
+_ROW_BITS = 18
+ROW_GROUP_ROWS = 1 << _ROW_BITS
+
+#: Rows are sorted as numbers: which input, the end of the address, which row.
+_RUN_BITS = 64 - 32 - _ROW_BITS
+#: Rows of a source in a row group, on the average, from which on they lie side by side.
+_ROWS_OF_A_SOURCE = 2
 
 #: How a file of rows is encoded: texts by dictionaries, which arrive ready made, and
 #: numbers that have few values as well; other numbers by their differences; addresses
@@ -44,6 +52,8 @@ def write_rows(new: NewFile, kind: str, tables: Iterable[pa.Table]) -> str:
 
     Texts are dictionaries in which every text occurs.
     """
+    if kind == "sources":
+        tables = map(_by_source, tables)
     schema = row_schema(kind)
     encodings = {
         _leaf(field): _ENCODINGS.get(field.type, "DELTA_BINARY_PACKED")
@@ -57,6 +67,31 @@ def _leaf(field: pa.Field) -> str:
     """Return what Parquet calls the values of a column."""
     is_list = pa.types.is_list(field.type)
     return f"{field.name}.list.element" if is_list else field.name
+
+
+def _by_source(rows: pa.Table) -> pa.Table:
+    """Return a row group of `sources` in the order that packs best.
+
+    A source that comes back hour by hour has the same address, signature, port and TTL
+    in many rows: side by side they take a quarter less. Where few come back, rows stay
+    as they are: their keys pack better. Rows of an input stay together.
+    """
+    if not 0 < rows.num_rows <= ROW_GROUP_ROWS:
+        return rows
+    inputs = rows["input"].combine_chunks().indices.to_numpy()
+    run = np.cumsum(np.diff(inputs, prepend=inputs[:1]) != 0, dtype=np.uint64)
+    if run[-1] >= 1 << _RUN_BITS:
+        return rows
+    address = rows["src"].combine_chunks().cast(pa.binary(ADDRESS_BYTES))
+    words = np.frombuffer(address.buffers()[1], ">u4").reshape(-1, ADDRESS_BYTES // 4)
+    last = words[address.offset :, -1].astype(np.uint64)
+    order = (run << np.uint64(32) | last) << np.uint64(_ROW_BITS)
+    order |= np.arange(rows.num_rows, dtype=np.uint64)
+    order.sort()
+    n_sources = 1 + np.count_nonzero(np.diff(order >> np.uint64(_ROW_BITS)))
+    if rows.num_rows < _ROWS_OF_A_SOURCE * n_sources:
+        return rows
+    return rows.take(pa.array((order & np.uint64(ROW_GROUP_ROWS - 1)).astype(np.int32)))
 
 
 def write_inputs(new: NewFile, table: pa.Table) -> str:

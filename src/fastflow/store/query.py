@@ -1,4 +1,7 @@
-"""DuckDB over a store: each table is a view of the committed files."""
+"""DuckDB over a store: each table is a view of the committed files.
+
+It is imported by the first question: a reduce asks none.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from fastflow.errors import ConfigError, StoreError
@@ -43,6 +45,8 @@ class Query:
     """
 
     def __init__(self, memory: str = _MEMORY) -> None:
+        import duckdb
+
         spill = Path(tempfile.gettempdir()) / f"fastflow-{secrets.token_hex(8)}"
         self._connection = duckdb.connect(
             config={
@@ -147,6 +151,8 @@ class Query:
 
 @contextmanager
 def _duckdb_errors() -> Iterator[None]:
+    import duckdb
+
     try:
         yield
     except (duckdb.OperationalError, duckdb.InternalError) as error:
@@ -158,6 +164,8 @@ def _duckdb_errors() -> Iterator[None]:
 @contextmanager
 def _store_errors() -> Iterator[None]:
     """Blame the store: the statement is right."""
+    import duckdb
+
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:

@@ -36,7 +36,7 @@ def count_sources(selection: Selection, found: list[Event]) -> None:
         for pieces in (one.pieces, *_days(one, selection.zone).values()):
             inside = Conditions()
             add_conditions(inside, one.whole)
-            _add_pieces(inside, pieces)
+            add_pieces(inside, pieces)
             columns.append(f"{_DISTINCT} filter (where {inside})")
             params += inside.params
     hours = (
@@ -69,7 +69,8 @@ def _days(event: Event, zone: tzinfo) -> dict[str, list[tuple[int, int]]]:
     return days if len(days) <= _MOST_DAYS else {}
 
 
-def _add_pieces(conditions: Conditions, pieces: _Pieces) -> None:
+def add_pieces(conditions: Conditions, pieces: _Pieces) -> None:
+    """Add the condition that rows lie in the hours of pieces."""
     moments: list[Any] = [hour_at(hour) for piece in pieces for hour in piece]
     terms = ["hour >= ? and hour < ?"] * len(pieces)
     conditions.add(f"({' or '.join(terms)})", *moments)

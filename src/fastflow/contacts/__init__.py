@@ -1,0 +1,1 @@
+"""Whom to tell: sources, or victims, with their networks and contacts, as files."""

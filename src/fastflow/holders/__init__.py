@@ -1,0 +1,1 @@
+"""Who holds addresses: from tables that the user has, and from registries by RDAP."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastflow.cli.common import echo_error
+from fastflow.cli.holders import HolderOptions, echo_holders, holder_options
 from fastflow.cli.question import echo_remarks, selection, selection_options
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _PATH: dict[str, Any] = {"type": click.Path(path_type=Path)}
     show_default=True,
     help="Sources with so many packets on a day are listed for it.",
 )
+@holder_options
 @click.option(
     "--format",
     "file_format",
@@ -89,6 +91,7 @@ def command(
     figures: Path | None,
     list_sections: bool,
     as_json: bool,
+    holder_options: HolderOptions,
     **selected: Any,
 ) -> None:
     """Write the report of a period: one file to check, edit a little, and publish.
@@ -101,7 +104,7 @@ def command(
 
     \b
     fastflow report --store counts/ --period 2020-Q3 --tz Asia/Tokyo \\
-        --sensors JP --lang ja -o report.html
+        --sensors JP --lang ja --holders asn.mmdb -o report.html
     fastflow report --store counts/ --period 2020-Q3 -o report.json
     fastflow report --store counts/ --period 2020-Q3 --list-sections
     fastflow report --store counts/ --period 2020-Q3 --notes notes.md -o report.html
@@ -118,8 +121,11 @@ def command(
 
         need_packages()
     chosen = selection(**selected)
-    report = build(chosen, min_packets=min_packets)
+    holders = holder_options.open()
+    asked = holders if holder_options.are_given else None
+    report = build(chosen, min_packets=min_packets, holders=asked)
     echo_remarks(chosen)
+    echo_holders(holders)
     document = _document(report, words, own, notes)
     if list_sections:
         _print_sections(document)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from fastflow.analysis.selection import Selection
 from fastflow.errors import ConfigError
 from fastflow.report.compose import compose
 from fastflow.report.document import Document
+from fastflow.report.html import render
 from fastflow.report.markdown import to_markdown
 from fastflow.report.model import Report, build
 from fastflow.report.words import Words
@@ -64,6 +65,15 @@ def told(
     return report, documents
 
 
+def pages_of(documents: Mapping[str, Document]) -> Iterator[str]:
+    """Yield the pages, which are small and show no markup of names."""
+    for document in documents.values():
+        page = render(document)
+        assert len(page.encode()) < 5_000_000
+        assert "<b>" not in page[page.index("<main") :]
+        yield page
+
+
 def text_of(document: Document) -> str:
     return "\n".join(texts_of(document))
 
@@ -80,6 +90,8 @@ def test_an_empty_store(tmp_path: Path, sensors: str) -> None:
         assert gap.hours == 92 * 24 - 9
     # No rank, no line: whoever draws has nothing to draw.
     assert documents["en"].figures == []
+    for page in pages_of(documents):
+        assert 'id="overview"' in page
 
 
 def test_one_day_of_data(tmp_path: Path) -> None:
@@ -174,6 +186,8 @@ def test_three_hundred_countries(tmp_path: Path) -> None:
     assert "Unknown (AA)" in english
     assert "Netherlands Antilles" not in english
     assert len(to_markdown(documents["ja"])) < 40_000
+    for page in pages_of(documents):
+        assert 'id="region-ae"' in page
 
 
 @pytest.mark.parametrize(
@@ -212,6 +226,8 @@ def test_names_with_markup_are_shown_and_not_obeyed(tmp_path: Path) -> None:
         assert r"\<b\>x\</b\>" in text
         assert r"a\|b\*c\_d\`e" in text
         assert "<b>" not in text
+    for page in pages_of(documents):
+        assert "&lt;b&gt;x&lt;/b&gt;" in page
 
 
 def test_no_period_is_no_report(tmp_path: Path) -> None:

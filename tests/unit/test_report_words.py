@@ -171,6 +171,14 @@ def test_unknown_and_reserved_codes_have_words(words: Words, code: str | None) -
     assert words.region(code) == name
 
 
+def test_time_zones() -> None:
+    assert (EN.zone("Asia/Tokyo"), JA.zone("Asia/Tokyo")) == (
+        "Japan Standard Time",
+        "日本時間",
+    )
+    assert EN.zone("Europe/Berlin") == "Europe/Berlin"
+
+
 def test_services() -> None:
     assert EN.port("1433/tcp") == "1433/TCP (ms-sql-s)"
     assert JA.port("445/tcp") == "445/TCP（microsoft-ds）"

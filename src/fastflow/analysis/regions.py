@@ -137,13 +137,13 @@ def _first_ports(
     """
     key = key_by("port")
     conditions = selection.conditions(selection.hours)
+    conditions.add_one_of("country", codes)
     found = selection.ask(
         f"with sums as (select country, {key.select}, sum(packets)::bigint as packets "
-        f"from {selection.table()} where {conditions} "
-        "and list_contains(?::varchar[], country) group by all) "
+        f"from {selection.table()} where {conditions} group by all) "
         f"select country, {key.names}, packets from sums where {key.is_there} "
         "qualify rank() over (partition by country order by packets desc) <= ?",
-        [*conditions.params, codes, n_ports],
+        [*conditions.params, n_ports],
     )
     found = found.append_column("key", key.text(found))
     found = found.sort_by([("packets", "descending"), ("key", "ascending")])

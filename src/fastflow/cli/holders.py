@@ -73,6 +73,11 @@ class HolderOptions:
     seconds: float
     days: float
 
+    @property
+    def are_given(self) -> bool:
+        """Whether holders are to be looked up at all."""
+        return bool(self.tables) or self.rdap or self.server is not None
+
     def open(self) -> Holders:
         """Return who says it; without options, nobody is known."""
         from fastflow.holders.holders import Holders

@@ -47,6 +47,7 @@ _PATH: dict[str, Any] = {"type": click.Path(path_type=Path)}
     show_default=True,
     help="Sources with so many packets on a day are listed for it.",
 )
+@holder_options
 @click.option(
     "--format",
     "file_format",
@@ -92,6 +93,7 @@ def command(
     figures: Path | None,
     list_sections: bool,
     as_json: bool,
+    holder_options: HolderOptions,
     **selected: Any,
 ) -> None:
     """Write the report of a period: one file to check, edit a little, and publish.
@@ -104,7 +106,7 @@ def command(
 
     \b
     fastflow report --store counts/ --period 2020-Q3 --tz Asia/Tokyo \\
-        --sensors JP --lang ja -o report.html
+        --sensors JP --lang ja --holders asn.mmdb -o report.html
     fastflow report --store counts/ --period 2020-Q3 -o report.json
     fastflow report --store counts/ --period 2020-Q3 --list-sections
     fastflow report --store counts/ --period 2020-Q3 --notes notes.md -o report.html
@@ -123,7 +125,7 @@ def command(
     chosen = selection(**selected)
     holders = holder_options.open()
     # With nobody to ask, holders are "not looked up", and not "unknown".
-    asked = holders if holders.sources else None
+    asked = holders if holder_options.are_given else None
     report = build(chosen, min_packets=min_packets, holders=asked)
     echo_remarks(chosen)
     echo_holders(holders)

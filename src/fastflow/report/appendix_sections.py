@@ -133,7 +133,7 @@ def method_section(layout: Layout) -> Section:
     """Return how this was counted: method, definitions, data, limits, references."""
     words, report = layout.words, layout.report
     values = {
-        "zone": report.zone,
+        "zone": words.zone(report.zone),
         "known": report.settings["ranks_known"],
         "least": report.settings["min_packets"],
         **report.settings["attack"],

@@ -46,7 +46,7 @@ def compose(report: Report, words: Words) -> Document:
         subtitle=words(
             "subtitle",
             period=words.span(period.first_day, period.last_day),
-            zone=report.zone,
+            zone=words.zone(report.zone),
         ),
         sections=tuple(sections),
         labels=dict(words.raw("labels_of_page")),

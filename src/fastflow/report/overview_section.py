@@ -46,9 +46,12 @@ def _about(layout: Layout) -> Iterator[str]:
     seen = report.overview
     period = words.span(report.period.first_day, report.period.last_day)
     yield words(
-        "overview.subject", period=period, who=_who(layout), zone=report.zone,
+        "overview.subject",
+        period=period,
+        who=_who(layout),
+        zone=words.zone(report.zone),
         sensors=len(seen.sensors),
-    )  # fmt: skip
+    )
     if not seen.rate.packets:
         yield words.text("overview.nothing")
         return

@@ -238,6 +238,11 @@ class Words:
         own: Mapping[str, str] = self.raw("countries.own")
         return own.get(code) or country_name(code, self.text("countries.names"))
 
+    def zone(self, name: str) -> str:
+        """Return what people call a time zone; else its IANA name."""
+        own: Mapping[str, str] = self.raw("zones")
+        return own.get(name, name)
+
     def region(self, code: str | None) -> str:
         """Return a region's name within a sentence, with its article if it has one."""
         within: Mapping[str, str] = self.raw("countries.within")

@@ -32,7 +32,6 @@ _PATH: dict[str, Any] = {"type": click.Path(path_type=Path)}
     metavar="LANG",
     help="The language: en, ja, or a file of words (LANG.toml) for another.",
 )
-@holder_options
 @click.option(
     "--notes",
     **_PATH,
@@ -84,7 +83,6 @@ _PATH: dict[str, Any] = {"type": click.Path(path_type=Path)}
 )
 def command(
     lang: str,
-    holder_options: HolderOptions,
     notes: Path | None,
     min_packets: int,
     file_format: str | None,

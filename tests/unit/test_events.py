@@ -43,9 +43,9 @@ def network(*shares: float, off: dict[int, slice] | None = None) -> Sensors:
     return Sensors(names, np.array(shares) / sum(shares), is_on)
 
 
-def background(sensors: Sensors) -> Cells:
+def background(sensors: Sensors, packets_per_hour: int = 25) -> Cells:
     rng = np.random.default_rng(1)
-    columns = make_background(rng, sensors, Hosts(FIRST_ADDRESSES), 25)
+    columns = make_background(rng, sensors, Hosts(FIRST_ADDRESSES), packets_per_hour)
     del columns["country"]
     return make_cells(len(columns["hour"]), **columns)
 
@@ -68,8 +68,10 @@ def sent(country: str, hours: range, each: int, n_hosts: int, **columns: Any) ->
     )
 
 
-def store_of(root: Path, sensors: Sensors, *parts: Cells) -> Store:
-    cells = np.concatenate([background(sensors), *parts])
+def store_of(
+    root: Path, sensors: Sensors, *parts: Cells, packets_per_hour: int = 25
+) -> Store:
+    cells = np.concatenate([background(sensors, packets_per_hour), *parts])
     return make_store(Scenario(sensors, FIRST_ADDRESSES, cells, []), root / "store")
 
 
@@ -290,3 +292,26 @@ def test_attacks_on_one_victim_within_a_week_are_one_event() -> None:
         [(2001, 2002)],
     ]
     assert found[0].fixed == {"window": (512,), "src_port": (443,), "ip_ttl": (50,)}
+
+
+def test_what_only_a_network_has_in_common_is_not_told_of_all_traffic(
+    tmp_path: Path,
+) -> None:
+    """Its ports, windows and sensors are all sorts, and its country is asked for."""
+    rng = np.random.default_rng(2)
+    n = 120
+    first = FIRST_ADDRESSES[CODES.index("US")] + (20 << 8)
+    burst = make_cells(
+        n,
+        hour=FIRST_HOUR + rng.integers(1000, 1002, n),
+        sensor=rng.integers(0, 3, n),
+        src=first + rng.integers(1, 250, n),
+        packets=1,
+        proto=6,
+        tcp_flags=SYN,
+        dst_port=rng.choice([22, 23, 80, 443, 445, 1433, 3389, 8080], n),
+        style=rng.integers(0, len(ALL_STYLES), n),
+        ip_ttl=rng.integers(40, 120, n),
+    )
+    one = store_of(tmp_path, network(3, 2, 1), burst, packets_per_hour=500)
+    assert one.events(where={"country": "US"}) == []

@@ -280,15 +280,20 @@ class Finder:
         if seen < _LEAST_LEFT * rise:
             return None
         sample = self._sample(stretch)
-        event, course = self._event(sample, hit)
+        if (event := self._named(sample, hit)) is None:
+            return None
+        course = self._course(sample, event, hit)
         first, after = course.pieces[0]
         if any(first < end and hit.start > start for start, end in stretch.references):
             # It began earlier than its best hours, which were compared with its own.
             stretch = stretch_of(self.clock, first, after, self._rows_per_hour)
-            sample = self._sample(stretch)
-            event, course = self._event(sample, replace(hit, start=first, end=after))
+            sample, hit = self._sample(stretch), replace(hit, start=first, end=after)
+            if (event := self._named(sample, hit)) is None:
+                return None
+            course = self._course(sample, event, hit)
         if self._is_left_over(course, hit.measure):
             return None
+        self._measure(event, course)
         event.kind = kind_of(event, sample, self.pool, self.clock)
         self._add(event, course, found)
         share = self._share(sample, event.whole)
@@ -340,8 +345,11 @@ class Finder:
                 return True
         return False
 
-    def _event(self, sample: Sample, hit: Hit) -> tuple[Event, Course]:
-        """Return the event that a rise is of, and its course."""
+    def _named(self, sample: Sample, hit: Hit) -> Event | None:
+        """Return the event that a rise is of.
+
+        None: of all that is told of an event, its packets have nothing in common.
+        """
         key = self.pool.keys[hit.series].slice
         clump = self.clumps[hit.measure]
         chosen = narrow(sample, key, hit.measure, clump)
@@ -354,11 +362,11 @@ class Finder:
             for name, value in chosen.items()
             if name not in fixed and name not in ("network", "ip_ttl")
         }
+        if key and not (named or fixed):
+            return None
         event = Event("surge", [], named, fixed, hit.score)
         event.details["others"] = quiet_others(sample, named, self.clumps)
-        course = self._course(sample, event, hit)
-        self._measure(event, course)
-        return event, course
+        return event
 
     def _course(self, sample: Sample, event: Event, hit: Hit) -> Course:
         mask = sample.mask(event.whole)

@@ -48,8 +48,8 @@ static inline void ff_echo_hour_take(ff_echo_hour *hour, uint32_t slot,
     }
 }
 
-/* Write its bins in order, numbered from `first` on, and their packets; return how many,
- * and begin anew. */
+/* Write its bins in order, numbered from `first` on, and their packets; return how
+ * many, and begin anew. */
 static inline size_t ff_echo_hour_end(ff_echo_hour *hour, int32_t first, int32_t *bins,
                                       int64_t *packets) {
     size_t n = 0;

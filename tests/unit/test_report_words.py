@@ -97,6 +97,12 @@ def test_percent() -> None:
     assert EN.percent(0.1098, "+") == "+11.0%"
     assert JA.percent(-0.053, "+") == "-5.3%"
     assert EN.whole_percent(0.95) == "95%"
+    assert [EN.points(one) for one in (0.147, -0.02, -0.0004)] == [
+        "+14.7",
+        "-2.0",
+        "+0.0",
+    ]
+    assert EN.whole_points(0.05) == "5"
 
 
 def test_plurals() -> None:

@@ -142,6 +142,12 @@ class Layout:
             return self.words.text("unknown")
         return self.words.percent(value)
 
+    def points(self, value: float | None) -> str:
+        """Return a difference of shares for a table, with its sign."""
+        if value is None:
+            return self.words.text("unknown")
+        return self.words.points(value)
+
     def change(self, value: float | None) -> str:
         """Return a change for a table, with its sign."""
         if value is None:

@@ -98,7 +98,7 @@ def _row(layout: Layout, port: PortShare) -> dict[str, str]:
         "packets": layout.count(port.packets),
         "share": layout.percent(port.share),
         "elsewhere": layout.percent(port.elsewhere),
-        "difference": layout.change(port.difference),
+        "difference": layout.points(port.difference),
         "interval": interval,
         "course": words.text(f"regions.course_{course}"),
     }

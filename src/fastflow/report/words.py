@@ -158,6 +158,15 @@ class Words:
         number = self._punctuated(f"{100 * value:{sign},.1f}")
         return self._fill("percent", self.text("percent"), {"number": number})
 
+    def points(self, value: float) -> str:
+        """Return a difference of shares in percentage points, with its sign."""
+        # Not minus nothing, where it is rounded to that.
+        return self._punctuated(f"{round(100 * value, 1) + 0.0:+,.1f}")
+
+    def whole_points(self, value: float) -> str:
+        """Return a limit of differences in whole percentage points."""
+        return f"{100 * value:.0f}"
+
     def whole_percent(self, value: float) -> str:
         """Return a share in whole per cent, for limits that are."""
         number = f"{100 * value:.0f}"
@@ -287,6 +296,8 @@ class _Formatter(string.Formatter):
             "moment": words.moment,
             "percent": words.percent,
             "whole_percent": words.whole_percent,
+            "points": words.points,
+            "whole_points": words.whole_points,
             "change": lambda value: words.percent(value, "+"),
         }
 

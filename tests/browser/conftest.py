@@ -43,8 +43,9 @@ class Opened:
     asked: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Return a browser; its event loop must not outlive the tests that need it."""
     api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed"
     )

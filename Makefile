@@ -122,8 +122,9 @@ typecheck: build ## check types: the package, its stubs, what users rely on
 # What only Python and other people's libraries do is no matter of the sanitizers.
 NOT_NATIVE := $(wildcard tests/unit/test_store*.py tests/unit/test_events*.py tests/unit/test_report*.py) \
 	$(addprefix tests/property/test_,$(addsuffix .py,attacks backscatter schedules store)) \
-	$(addprefix tests/unit/test_,$(addsuffix .py,believed_tools days explain export inputs knowledge rank \
-	recorded regions sensors shared synth_cells synth_draws tallies trend tsubame tsubame_made))
+	$(addprefix tests/unit/test_,$(addsuffix .py,believed_tools contacts days event_ranks explain export \
+	holders inputs knowledge rank rdap recorded regions rollup sensors shared silence synth_cells synth_draws \
+	tallies trend tsubame tsubame_made))
 
 # A build of its own beside the ordinary one. Modules that are no more must not linger.
 sanitize: $(STAMP) ## run unit and property tests under ASan and UBSan

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastflow.analysis.events.event import DAYS_BETWEEN, Event
-from fastflow.analysis.events.slices import FIELDS, Value, add_conditions
+from fastflow.analysis.events.slices import FIELDS, Value
+from fastflow.analysis.events.totals import count_distinct
 from fastflow.analysis.keys import WINDOW
 from fastflow.analysis.selection import Selection
 from fastflow.analysis.where import Conditions
@@ -77,27 +78,10 @@ def count_values(selection: Selection, found: list[Event]) -> None:
     attacks = [one for one in found if one.kind == "attack"]
     if not attacks or not selection.store.settings.sources:
         return
-    columns, params = [], []
-    for one in attacks:
-        inside = Conditions()
-        add_conditions(inside, one.whole)
-        spans = [tuple(map(hour_at, piece)) for piece in one.pieces]
-        term = " or ".join(["hour >= ? and hour < ?"] * len(spans))
-        inside.add(f"({term})", *(moment for span in spans for moment in span))
-        for column in VARYING.values():
-            columns.append(f"count(distinct {column}) filter (where {inside})")
-            params += inside.params
-    hours = (
-        hour_at(min(one.start for one in attacks)),
-        hour_at(max(one.end for one in attacks)),
+    counts = count_distinct(
+        selection,
+        [(column, one, one.pieces) for one in attacks for column in VARYING.values()],
     )
-    conditions = selection.conditions(hours)
-    answer = selection.ask(
-        f"select {', '.join(columns)} from sources where {conditions}",
-        [*params, *conditions.params],
-        hours,
-    )
-    counts = iter([column[0].as_py() for column in answer.columns])
     for one in attacks:
         values = {name: next(counts) for name in VARYING}
         one.details["values"] = {name: n for name, n in values.items() if n > 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -21,7 +21,7 @@ from fastflow.zones import hour_at
 _MOST_DAYS = 10
 
 _Pieces = Sequence[tuple[int, int]]
-_DISTINCT = "count(distinct (src::uuid, ip_version))"
+_SOURCE = "(src::uuid, ip_version)"
 
 
 def count_sources(selection: Selection, found: list[Event]) -> None:
@@ -31,17 +31,41 @@ def count_sources(selection: Selection, found: list[Event]) -> None:
     """
     if not found or not selection.store.settings.sources:
         return
-    columns, params = [], []
+    counts = count_distinct(
+        selection,
+        [
+            (_SOURCE, one, pieces)
+            for one in found
+            for pieces in (one.pieces, *_days(one, selection.zone).values())
+        ],
+    )
     for one in found:
-        for pieces in (one.pieces, *_days(one, selection.zone).values()):
-            inside = Conditions()
-            add_conditions(inside, one.whole)
-            add_pieces(inside, pieces)
-            columns.append(f"{_DISTINCT} filter (where {inside})")
-            params += inside.params
+        one.sources = next(counts)
+        by_day = {day: next(counts) for day in _days(one, selection.zone)}
+        if by_day:
+            one.details["sources_by_day"] = by_day
+
+
+def count_distinct(
+    selection: Selection, asked: Sequence[tuple[str, Event, _Pieces]]
+) -> Iterator[int]:
+    """Count distinct values over rows of `sources`, in one pass.
+
+    Parameters
+    ----------
+    asked : sequence of (str, Event, pieces)
+        What is counted, as SQL, of an event's traffic in some hours.
+    """
+    columns, params = [], []
+    for what, one, pieces in asked:
+        inside = Conditions()
+        add_conditions(inside, one.whole)
+        add_pieces(inside, pieces)
+        columns.append(f"count(distinct {what}) filter (where {inside})")
+        params += inside.params
     hours = (
-        hour_at(min(one.start for one in found)),
-        hour_at(max(one.end for one in found)),
+        hour_at(min(one.start for _, one, _ in asked)),
+        hour_at(max(one.end for _, one, _ in asked)),
     )
     conditions = selection.conditions(hours)
     answer = selection.ask(
@@ -49,12 +73,7 @@ def count_sources(selection: Selection, found: list[Event]) -> None:
         [*params, *conditions.params],
         hours,
     )
-    counts = iter([column[0].as_py() for column in answer.columns])
-    for one in found:
-        one.sources = next(counts)
-        by_day = {day: next(counts) for day in _days(one, selection.zone)}
-        if by_day:
-            one.details["sources_by_day"] = by_day
+    return iter([column[0].as_py() for column in answer.columns])
 
 
 def _days(event: Event, zone: tzinfo) -> dict[str, list[tuple[int, int]]]:
@@ -90,7 +109,7 @@ def measure_trends(selection: Selection, clock: Clock, found: list[Event]) -> No
         add_conditions(conditions, one.slice)
         answer = selection.store.sql(
             f"select (epoch_us(hour) // 3600000000 - {clock.start}) // 24 as day, "
-            f"{_DISTINCT}::double as sources "
+            f"count(distinct {_SOURCE})::double as sources "
             f"from sources where {conditions} group by day",
             conditions.params,
         )

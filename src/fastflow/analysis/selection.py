@@ -7,7 +7,7 @@ from what is selected.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -163,6 +163,24 @@ class Selection:
         """Ask as `ask` does, and yield the rows as they come; see `Store.stream`."""
         hours = hours or self.period_hours
         return self.store.stream(sql, list(params), hours=hours)
+
+    def rows(
+        self, table: str, columns: Sequence[str], hours: Hours
+    ) -> Iterator[pa.Table]:
+        """Return columns of the selected rows of some hours, some rows at a time.
+
+        Whole files come as they are stored, texts as dictionaries; where rows have to
+        match filters, or are of some sensors, they are asked for in SQL.
+        """
+        conditions = self.conditions(hours)
+        if not self._where and self._wanted is None:
+            return self.store.rows(table, columns, hours)
+        rows, shown = table, columns
+        if table == "counts" and self.table() == "sources":
+            rows = "sources"
+            shown = ["1 as sources" if one == "sources" else one for one in columns]
+        sql = f"select {', '.join(shown)} from {rows} where {conditions}"
+        return iter([self.ask(sql, conditions.params, hours)])
 
     @cached_property
     def network(self) -> Network | None:

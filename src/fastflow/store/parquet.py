@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,41 @@ def reading(path: Path, encoded: bool = False) -> Iterator[pq.ParquetFile]:
             f"({' '.join(str(error).split())}); `fastflow store verify` says which "
             "captures it came from"
         ) from error
+
+
+def read_hours(
+    path: Path, schema: pa.Schema, hours: tuple[datetime, datetime]
+) -> pa.Table:
+    """Return the rows of some hours (the second exclusive), texts as dictionaries.
+
+    Row groups without rows of these hours are passed over.
+    """
+    with reading(path, encoded=True) as file:
+        overlapping = [
+            number
+            for number in range(file.num_row_groups)
+            if _may_have(file.metadata.row_group(number), hours)
+        ]
+        wanted = {"hour", *schema.names}.intersection(file.schema_arrow.names)
+        rows = file.read_row_groups(overlapping, sorted(wanted), use_threads=False)
+    hour = rows["hour"]
+    first, after = (pa.scalar(moment, hour.type) for moment in hours)
+    inside = pc.and_(pc.greater_equal(hour, first), pc.less(hour, after))
+    if not pc.all(inside, min_count=0).as_py():
+        rows = rows.filter(inside)
+    return conformed(rows, schema)
+
+
+def _may_have(group: pq.RowGroupMetaData, hours: tuple[datetime, datetime]) -> bool:
+    """Return whether a row group may have rows of some hours, by its statistics."""
+    for number in range(group.num_columns):
+        column = group.column(number)
+        if column.path_in_schema == "hour" and column.is_stats_set:
+            stats = column.statistics
+            return not stats.has_min_max or (
+                stats.min < hours[1] and stats.max >= hours[0]
+            )
+    return True
 
 
 def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -78,27 +78,20 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
 def _rolled_up(
     selection: Selection, jobs: Sequence[_Job], clump: float
 ) -> Iterator[_Rolled]:
-    """Yield the cells of each job, and their series, in the order of jobs.
+    """Yield the cells of each job, and their series, in the order of jobs."""
 
-    The database reads the next stretch while two are rolled up.
-    """
-
-    def roll_up(table: str, rows: pa.Table, n_hours: int) -> _Rolled:
-        cells = Cells(table, rows, n_hours, clump)
+    def roll_up(job: _Job, rows: Iterator[pa.Table]) -> _Rolled:
+        table, first, after = job
+        whole = pa.concat_tables(rows)
+        cells = Cells(table, whole, first, after - first, clump)
         return cells, [cells.roll_up(rollup) for rollup in ROLLUPS[table]]
 
     waiting: deque[Future[_Rolled]] = deque()
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(_AT_ONCE) as workers:
-        coming = reader.submit(_read, selection, *jobs[0])
-        for (table, first, after), following in zip(
-            jobs, [*jobs[1:], None], strict=True
-        ):
-            rows = coming.result()
-            if following is not None:
-                coming = reader.submit(_read, selection, *following)
+    with ThreadPoolExecutor(_AT_ONCE) as workers:
+        for job in jobs:
             if len(waiting) == _AT_ONCE:
                 yield waiting.popleft().result()
-            waiting.append(workers.submit(roll_up, table, rows, after - first))
+            waiting.append(workers.submit(roll_up, job, _rows(selection, *job)))
         while waiting:
             yield waiting.popleft().result()
 
@@ -116,21 +109,14 @@ def _stretches(selection: Selection, start: int, end: int) -> Iterator[tuple[int
         yield first, min(first + 24 * n_days, end)
 
 
-def _read(selection: Selection, table: str, first: int, after: int) -> pa.Table:
+def _rows(
+    selection: Selection, table: str, first: int, after: int
+) -> Iterator[pa.Table]:
     """Return the rows of some hours, with what its rollups take."""
     hours = hour_at(first), hour_at(after)
-    conditions = selection.conditions(hours)
-    rows = "sources" if selection.table() == "sources" else table
-    columns = {
-        "hour": f"(epoch_us(hour) // 3600000000 - {first})::integer",
-        "packets": "packets",
-        "sources": "1" if rows == "sources" else "sources",
-        **COLUMNS[table],
-    }
-    shown = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
-    return selection.ask(
-        f"select {shown} from {rows} where {conditions}", conditions.params, hours
-    )
+    columns = ["hour", "packets", *(["sources"] if table == "counts" else [])]
+    columns += [part for parts in COLUMNS[table].values() for part in parts]
+    return selection.rows(table, columns, hours)
 
 
 def stored_hours(selection: Selection) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ left of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -20,32 +20,29 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastflow.addresses import ADDRESS_BYTES
 from fastflow.analysis.events.codes import Ints, Small, encoded, runs
 from fastflow.analysis.events.series import Floats, Key
-from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS, Value
+from fastflow.analysis.events.slices import ROLLUPS, Value
 
 #: In one stretch a slice needs so many packets in some hour, or on an average day ...
 _LEAST_IN_HOUR, _LEAST_PER_DAY = 12, 10
 #: ... and such a part of what all traffic has in an hour, or a day, on average.
 _LEAST_SHARE_IN_HOUR, _LEAST_SHARE = 2e-4, 5e-5
-#: Columns of a table that are read, as SQL, and what dimensions they have values of.
-_SERVICE = (
-    "(proto::bigint << 34) | (coalesce(dst_port + 1, 0)::bigint << 17) "
-    "| coalesce(icmp_type + 1, 0)"
-)
+#: What rows of each table are told apart by, and the stored columns it is made of.
 COLUMNS = {
     "counts": {
-        "service": _SERVICE,
-        "country": "country",
-        "traffic": "traffic",
-        "tool": "tool",
-        "signature": "signature",
+        "service": ("proto", "dst_port", "icmp_type"),
+        "country": ("country",),
+        "traffic": ("traffic",),
+        "tool": ("tool",),
+        "signature": ("signature",),
     },
     "sources": {
-        "country": "country",
-        "src_port": "src_port",
-        "tcp_seq": "tcp_seq",
-        "network": DIMENSIONS["network"].columns["network"],
+        "country": ("country",),
+        "src_port": ("src_port",),
+        "tcp_seq": ("tcp_seq",),
+        "network": ("src", "ip_version"),
     },
 }
 #: Of a column without one of these there is the dimension of its name.
@@ -53,13 +50,30 @@ _DIMENSIONS_OF = {"signature": ("window", "signature")}
 #: Hours that are added up to see which values may have enough, and how many sums.
 _HOURS_TOGETHER, _MOST_SUMS = 3, 1 << 21
 
+#: Rows that are added up at a time: what is made of them fits into a cache.
+_AT_ONCE = 1 << 16
 #: Up to so many pairs of slice and hour, sums are faster than sorting.
-_MOST_PLACES = 1 << 24
+_MOST_PLACES = 1 << 20
 #: More codes than these are no numbers of 64 bits.
 _MOST_CODES = 1 << 62
 
 _Rollup = tuple[str, ...]
-_Rows = slice | Ints
+
+
+class _Column(NamedTuple):
+    """Which combination of dimensions' values each row of a column has.
+
+    Attributes
+    ----------
+    places : array of int
+        In `numbers`, of each row.
+    numbers : array of int
+        From 0 on, below `n`.
+    """
+
+    places: Small
+    numbers: Small
+    n: int
 
 
 class Series(NamedTuple):
@@ -88,6 +102,49 @@ class _Dimension:
     column: str
     values: list[Value | None]
     places: Small
+
+
+def _column_of(rows: pa.Table, name: str, parts: Sequence[str]) -> pa.ChunkedArray:
+    """Return one column of those that are stored."""
+    if name not in _MADE:
+        return rows[name]
+    pieces = [_MADE[name](*one.columns) for one in rows.select(parts).to_batches()]
+    return pa.chunked_array([pa.array([], pa.int64()), *pieces])
+
+
+def _services(*parts: pa.Array) -> pa.Array:
+    """Return protocol, port and ICMP type as one number."""
+    proto, port, icmp_type = (
+        pc.fill_null(pc.add(part.cast(pa.int64()), 1), 0).to_numpy() for part in parts
+    )
+    return pa.array((proto - 1) << 34 | port << 17 | icmp_type)
+
+
+def _networks(source: pa.Array, ip_version: pa.Array) -> pa.Array:
+    """Return the /24 of each address of IPv4, by its number; null for IPv6.
+
+    An address has 16 bytes; those of IPv4 are the last four (RFC 4291, 2.5.5.2).
+    """
+    whole = source.cast(pa.binary(ADDRESS_BYTES))
+    words = np.frombuffer(whole.buffers()[1], ">u4").reshape(-1, ADDRESS_BYTES // 4)
+    numbers = words[whole.offset :][: len(whole), -1] >> 8
+    return pa.array(numbers.astype(np.int64), mask=ip_version.to_numpy() != 4)
+
+
+#: Columns that are made of stored ones.
+_MADE = {"service": _services, "network": _networks}
+
+
+def _grouped(code: Ints, packets: Floats, sources: Floats) -> tuple[Any, ...]:
+    """Return each code once, in order, and the sums of its packets and sources."""
+    order = np.argsort(code)
+    code = code[order]
+    begins = runs(code)
+    packets, sources = (
+        np.add.reduceat(of[order], begins) if len(begins) else of
+        for of in (packets, sources)
+    )
+    return code[begins], packets, sources
 
 
 def _numbers_of(dimension: str, column: str, values: pa.Array) -> Ints:
@@ -122,18 +179,27 @@ class Cells:
     Parameters
     ----------
     rows : pyarrow.Table
-        `hour`, from the first one on, `packets`, `sources`, and `COLUMNS` of a table.
-    n_hours : int
+        `hour`, `packets`, of counts `sources`, and what `COLUMNS` are made of.
+    start, n_hours : int
+        First hour, since 1970, and how many.
     clump : float
         See `baseline.natural_clump`.
     """
 
-    def __init__(self, table: str, rows: pa.Table, n_hours: int, clump: float) -> None:
+    def __init__(
+        self, table: str, rows: pa.Table, start: int, n_hours: int, clump: float
+    ) -> None:
         self._n_hours = n_hours
-        self._hour = rows["hour"].to_numpy().astype(np.int64)
+        hours = [
+            one.to_numpy(zero_copy_only=False).astype("datetime64[h]").astype(np.int64)
+            for one in rows["hour"].chunks
+        ]
+        self._hour = np.concatenate([np.empty(0, np.int64), *hours]) - start
         # Whole numbers, as exact as integers; sums weigh by such.
         self._packets = rows["packets"].to_numpy().astype(np.float64)
-        self._sources = rows["sources"].to_numpy().astype(np.float64)
+        self._sources = np.ones(len(self._packets))
+        if "sources" in rows.column_names:
+            self._sources = rows["sources"].to_numpy().astype(np.float64)
         total = float(self._packets.sum())
         self._least = max(_LEAST_PER_DAY * n_hours / 24, _LEAST_SHARE * total)
         usual = total / n_hours
@@ -147,22 +213,29 @@ class Cells:
         self._dimensions: dict[str, _Dimension] = {}
         #: Of each rollup, which cells lie in a slice of it that was kept.
         self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
-        columns = {name: self._column(name, rows[name]) for name in COLUMNS[table]}
+        columns = {
+            name: self._column(name, _column_of(rows, name, parts))
+            for name, parts in COLUMNS[table].items()
+        }
         self._join(columns, ROLLUPS[table])
 
-    def _column(self, name: str, column: pa.ChunkedArray) -> tuple[Small, int]:
-        """Add a column's dimensions; return numbers of those of each row, and how many.
+    def _pieces(self) -> Iterator[slice]:
+        """Yield rows, some at a time."""
+        for first in range(0, len(self._hour), _AT_ONCE):
+            yield slice(first, first + _AT_ONCE)
+
+    def _column(self, name: str, column: pa.ChunkedArray) -> _Column:
+        """Add a column's dimensions; return which values of them each row has.
 
         Values are dropped that have too few packets in all hours, or hours around each.
         """
         values, places = encoded(column)
         block = max(_HOURS_TOGETHER, len(values) * self._n_hours // _MOST_SUMS)
         n_blocks = -(-self._n_hours // block)
-        seen: Floats = np.bincount(
-            places * np.int64(n_blocks) + self._hour // block,
-            self._packets,
-            (len(values) + 1) * n_blocks,
-        ).astype(np.float64)
+        seen: Floats = np.zeros((len(values) + 1) * n_blocks)
+        for rows in self._pieces():
+            place = places[rows] * np.int64(n_blocks) + self._hour[rows] // block
+            np.add.at(seen, place, self._packets[rows])
         seen = seen.reshape(-1, n_blocks)
         combined = np.zeros(len(values) + 1, np.int64)
         mine = [
@@ -174,7 +247,7 @@ class Cells:
         _, firsts, numbers = np.unique(combined, return_index=True, return_inverse=True)
         for one in mine:
             one.places = one.places[firsts]
-        return numbers.astype(np.int32)[places], len(firsts)
+        return _Column(places, numbers.astype(np.int32), len(firsts))
 
     def _dimension(
         self, name: str, column: str, values: pa.Array, seen: Floats
@@ -185,8 +258,12 @@ class Cells:
             return_index=True,
             return_inverse=True,
         )
-        sums = np.zeros((len(numbers), seen.shape[1]))
-        np.add.at(sums, of_value, seen)
+        n_blocks = seen.shape[1]
+        places_of = of_value[:, None] * n_blocks + np.arange(n_blocks)
+        sums: Floats = np.bincount(
+            places_of.ravel(), seen.ravel(), len(numbers) * n_blocks
+        ).astype(np.float64)
+        sums = sums.reshape(-1, n_blocks)
         chosen = np.flatnonzero(self._may_be_enough((name,), sums) & (numbers >= 0))
         places = np.zeros(len(numbers), np.int32)
         places[chosen] = np.arange(1, len(chosen) + 1)
@@ -211,31 +288,41 @@ class Cells:
             found |= sums.sum(axis=1) >= self._least
         return found
 
-    def _join(
-        self, columns: Mapping[str, tuple[Small, int]], rollups: Sequence[_Rollup]
-    ) -> None:
+    def _join(self, columns: Mapping[str, _Column], rollups: Sequence[_Rollup]) -> None:
         """Add up the rows that have the same values of all columns.
 
         Rows that are in no slice are left out.
         """
-        self._of_cell = {name: of_row for name, (of_row, _) in columns.items()}
-        n_places = math.prod([self._n_hours, *(n for _, n in columns.values())])
-        if n_places > _MOST_CODES:  # so many different rows are hardly fewer as cells
+        if (
+            math.prod([self._n_hours, *(one.n for one in columns.values())])
+            > _MOST_CODES
+        ):
+            # So many different rows are hardly fewer as cells.
+            self._of_cell = {n: one.numbers[one.places] for n, one in columns.items()}
             return
-        is_in = np.ones(len(self._hour), np.bool_)
-        if () not in rollups:
-            is_in = np.any([self._candidates(one) for one in rollups], axis=0)
-        rows = slice(None) if is_in.all() else np.flatnonzero(is_in)
-        combined, n_codes = np.zeros(np.count_nonzero(is_in), np.int64), 1
-        for of_row, n_values in columns.values():
-            combined *= n_values
-            combined += of_row[rows]
-            n_codes *= n_values
-        code, self._hour, self._packets, self._sources = self._sums(
-            combined, rows, n_codes
+        pieces = [(np.empty(0, np.int64), np.empty(0), np.empty(0))]
+        for rows in self._pieces():
+            self._of_cell = {
+                name: one.numbers[one.places[rows]] for name, one in columns.items()
+            }
+            code = np.zeros(len(self._hour[rows]), np.int64)
+            for name, one in columns.items():
+                code *= one.n
+                code += self._of_cell[name]
+            code *= self._n_hours
+            code += self._hour[rows]
+            made: tuple[Any, ...] = code, self._packets[rows], self._sources[rows]
+            if () not in rollups:
+                is_in = np.any([self._candidates(one) for one in rollups], axis=0)
+                made = tuple(of[is_in] for of in made)
+            pieces.append(_grouped(*made))
+        code, self._packets, self._sources = _grouped(
+            *(np.concatenate(of) for of in zip(*pieces, strict=True))
         )
-        for name, (_, n_values) in reversed(list(columns.items())):
-            code, mine = np.divmod(code, n_values)
+        code, self._hour = np.divmod(code, self._n_hours)
+        self._of_cell = {}
+        for name, one in reversed(list(columns.items())):
+            code, mine = np.divmod(code, one.n)
             self._of_cell[name] = mine.astype(np.int32)
 
     @property
@@ -287,31 +374,27 @@ class Cells:
         found: Small = one.places[self._of_cell[one.column]]
         return found
 
-    def _sums(self, of_row: Ints, rows: _Rows, n_codes: int) -> tuple[Any, ...]:
+    def _sums(self, of_row: Ints, rows: Ints, n_codes: int) -> tuple[Any, ...]:
         """Return code, hour, packets and sources of each slice and hour, in order."""
-        combined = of_row * self._n_hours + self._hour[rows]
+        places = of_row * self._n_hours + self._hour[rows]
+        packets, sources = self._packets[rows], self._sources[rows]
         n_places = n_codes * self._n_hours
         if n_places <= _MOST_PLACES:
-            packets, sources = (
-                np.bincount(combined, of[rows], n_places)
-                for of in (self._packets, self._sources)
+            by_place = np.bincount(places, packets, n_places)
+            of_sources = np.bincount(places, sources, n_places)
+            places = np.flatnonzero(by_place)
+            return (
+                *np.divmod(places, self._n_hours),
+                by_place[places],
+                of_sources[places],
             )
-            places = np.flatnonzero(packets)
-            packets, sources = packets[places], sources[places]
-        else:
-            order = np.argsort(combined)
-            places = combined[order]
-            begins = runs(places)
-            places = places[begins]
-            packets, sources = (
-                np.add.reduceat(of[rows][order], begins)
-                for of in (self._packets, self._sources)
-            )
+        places, packets, sources = _grouped(places, packets, sources)
         return *np.divmod(places, self._n_hours), packets, sources
 
     def _candidates(self, rollup: _Rollup) -> npt.NDArray[np.bool_]:
         """Return the cells that have the dimensions, in wider slices that were kept."""
-        found = np.ones(len(self._hour), np.bool_)
+        n_cells = len(next(iter(self._of_cell.values())))
+        found = np.ones(n_cells, np.bool_)
         for name in rollup:
             found &= self._places(name) > 0
         for size in range(len(rollup)):

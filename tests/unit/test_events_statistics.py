@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau, poisson
 
 from fastflow.analysis.coverage import Coverage
-from fastflow.analysis.events.baseline import LENGTHS, Clock, Expected, expect
-from fastflow.analysis.events.surges import likelihood, refine, scan
+from fastflow.analysis.events.baseline import LENGTHS, Clock, Expected, _level, expect
+from fastflow.analysis.events.surges import likelihood, may_rise, refine, scan
 from fastflow.analysis.events.trends import Ramp, fit, monotone
 
 N_DAYS = 90
@@ -63,6 +63,31 @@ def test_a_burst_is_found_with_its_edges(seed: int, start: int, length: int) -> 
     )
     assert (row, first, after) == (0, start, start + length)
     assert score > 25
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), height=st.integers(0, 60))
+def test_what_has_a_rise_may_rise(seed: int, height: int) -> None:
+    counts = np.concatenate([poisson_series(seed + n) for n in range(4)])
+    counts[1:3, 200:206] += height
+    usual = Expected(np.full(counts.shape, 20.0), np.ones((4, len(LENGTHS))))
+    rises = may_rise(counts, usual.values, 25.0)
+    assert np.flatnonzero(rises).tolist() == [one[0] for one in scan(counts, usual, 25)]
+
+
+@pytest.mark.parametrize("n_days", [1, 2, 20, 28, 29, 30, 90])
+def test_a_level_is_the_middle_of_other_days(n_days: int) -> None:
+    # 28 days before each, or the first ones.
+    known = Clock(24 * 18_000, np.ones(24 * n_days), {}, Coverage(0, 24 * n_days, {}))
+    rates = np.random.default_rng(n_days).integers(0, 99, n_days)
+    counts = np.repeat(rates, 24)[None].astype(float)
+    found = _level(counts, np.ones(24 * n_days), known)[0, ::24]
+    for day in range(n_days):
+        first = max(0, day - 28)
+        others = [rates[n] for n in range(first, min(n_days, first + 29)) if n != day]
+        low = len(others) // 4
+        middle = sorted(others)[low : len(others) - low]
+        assert found[day] == pytest.approx(np.mean(middle) if middle else 0.0)
 
 
 def test_the_baseline_knows_hours_and_weekdays() -> None:

@@ -27,7 +27,7 @@ ALL = (datetime.min.replace(tzinfo=EPOCH.tzinfo), EPOCH + timedelta(days=9))
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Return a store with three files; texts and numbers of it are null here and there."""
+    """Return a store of three files; texts and numbers are null here and there."""
     made = Store(tmp_path_factory.mktemp("rows") / "store", create=True)
     rng = np.random.default_rng(3)
     for number in range(3):

@@ -169,14 +169,21 @@ def expect(counts: Floats, clock: Clock, clump: float, rhythm: Floats) -> Expect
     rhythm : array
         That of all traffic, by hour.
     """
+    values, weights = expect_values(counts, clock, clump, rhythm)
+    return Expected(values, dispersion(counts, weights, clump))
+
+
+def expect_values(
+    counts: Floats, clock: Clock, clump: float, rhythm: Floats
+) -> tuple[Floats, Floats]:
+    """Return what series are expected to be, and their rhythm on the air."""
     on_air = np.where(clock.is_known, clock.on_air, 0.0)
     level = _level(counts, on_air * rhythm, clock)
     bound = level * on_air * rhythm
     clipped = np.minimum(counts, bound + 4 * np.sqrt(clump * bound) + clump)
     own = rhythm_of(clipped, level * on_air, rhythm, clock)
     level = _level(counts, on_air * own, clock)
-    values = np.maximum(level * own, FLOOR) * on_air
-    return Expected(values, _dispersion(counts, own * on_air, clump))
+    return np.maximum(level * own, FLOOR) * on_air, own * on_air
 
 
 def rhythm_of(counts: Floats, level: Floats, shared: Floats, clock: Clock) -> Floats:
@@ -201,28 +208,31 @@ def _level(counts: Floats, weights: Floats, clock: Clock) -> Floats:
     # Less than six hours of the whole network make no day.
     rates = np.where(usual >= 6, seen / np.maximum(usual, 1e-9), np.nan)
     n_days = rates.shape[1]
-    levels = np.empty_like(rates)
-    for day in range(n_days):
-        first = max(0, day - LEVEL_DAYS)
-        after = max(day, min(n_days, first + LEVEL_DAYS + 1))
-        others = [one for one in range(first, after) if one != day]
-        levels[:, day] = _interquartile_mean(rates[:, others])
+    # The days before each, and after the first ones: always as many.
+    days = np.arange(n_days)
+    firsts = np.maximum(0, days - LEVEL_DAYS)
+    others = firsts[:, None] + np.arange(min(LEVEL_DAYS, n_days - 1))
+    others += others >= days[:, None]
+    levels = _interquartile_mean(rates[:, others])
     return np.repeat(levels, 24, axis=1)[:, : counts.shape[1]]
 
 
 def _interquartile_mean(values: Floats) -> Floats:
-    """Return the mean of the middle half of each row; not-a-numbers do not count."""
-    ordered = np.sort(values, axis=1)  # not-a-numbers go last
-    n_there = np.sum(~np.isnan(values), axis=1)
+    """Return the mean of the middle half along the last axis.
+
+    Not-a-numbers do not count.
+    """
+    ordered = np.sort(values, axis=-1)  # not-a-numbers go last
+    n_there = np.sum(~np.isnan(values), axis=-1)
     low, high = n_there // 4, n_there - n_there // 4
-    place = np.arange(values.shape[1])
-    inside = (place >= low[:, None]) & (place < high[:, None])
-    total = np.where(inside, ordered, 0.0).sum(axis=1)
+    place = np.arange(values.shape[-1])
+    inside = (place >= low[..., None]) & (place < high[..., None])
+    total = np.where(inside, ordered, 0.0).sum(axis=-1)
     found: Floats = total / np.maximum(high - low, 1)
     return found
 
 
-def _dispersion(counts: Floats, weights: Floats, clump: float) -> Floats:
+def dispersion(counts: Floats, weights: Floats, clump: float) -> Floats:
     """Return variance over mean of the sums over each of `LENGTHS` hours.
 
     From differences of neighbouring sums (von Neumann, Ann. Math. Stat. 12, 1941), so

@@ -15,14 +15,22 @@ from functools import partial
 
 import numpy as np
 
-from fastflow.analysis.events.baseline import FLOOR, Clock, Expected, Floats, expect
+from fastflow.analysis.events.baseline import (
+    FLOOR,
+    Clock,
+    Expected,
+    Floats,
+    dispersion,
+    expect,
+    expect_values,
+)
 from fastflow.analysis.events.codes import Ints
 from fastflow.analysis.events.series import Pool
-from fastflow.analysis.events.surges import Hit, likelihood, refine, scan
+from fastflow.analysis.events.surges import Hit, likelihood, may_rise, refine, scan
 
-#: Series that are looked at together, and how many times so many at once: some hundred
-#: MB.
-_AT_ONCE, _WORKERS = 512, 2
+#: Series that are looked at together, few enough for caches, and how many times so many
+#: at once.
+_AT_ONCE, _WORKERS = 128, 2
 #: A series whose rises are none so many times is not looked at any more: it is of a
 #: sensor that came, mostly.
 _MOST_DISMISSED = 3
@@ -93,7 +101,19 @@ class Pursuit:
     def _scan(
         self, group: _Group, chosen: Ints, counts: Floats, explained: Floats
     ) -> list[Hit]:
-        expected = self._expect(group, counts, explained)
+        """Return the best rises of series.
+
+        Most do not rise however little they usually vary; how much that is takes as
+        long to find out as all else.
+        """
+        usual = np.maximum(counts - explained, 0.0)
+        values, weights = expect_values(usual, self.clock, group.clump, group.rhythm)
+        values += explained
+        rises = may_rise(counts, values, self._least * group.clump)
+        expected = Expected(
+            values[rises], dispersion(usual[rises], weights[rises], group.clump)
+        )
+        chosen, counts = chosen[rises], counts[rises]
         return [
             Hit(int(chosen[row]), group.measure, start, end, score)
             for row, start, end, score in scan(counts, expected, self._least)

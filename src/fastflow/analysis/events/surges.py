@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from fastflow.analysis.events.baseline import LENGTHS, Expected, Floats
 
@@ -61,6 +62,23 @@ def likelihood(counts: Floats, expected: Floats) -> Floats:
     np.log(ratio, out=found, where=rises)
     np.multiply(found, counts, out=found, where=rises)
     np.subtract(found, counts - safe, out=found, where=rises)
+    return found
+
+
+def may_rise(counts: Floats, expected: Floats, least: float) -> npt.NDArray[np.bool_]:
+    """Return which series have a stretch with a likelihood ratio above this.
+
+    Its logarithm; a score is that divided by a dispersion.
+    """
+    seen, usual = _running(counts), _running(expected)
+    found = np.zeros(len(counts), np.bool_)
+    for length in LENGTHS:
+        if length > counts.shape[1]:
+            break
+        ratios = likelihood(
+            seen[:, length:] - seen[:, :-length], usual[:, length:] - usual[:, :-length]
+        )
+        found |= ratios.max(axis=1) > least
     return found
 
 

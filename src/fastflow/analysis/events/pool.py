@@ -21,7 +21,7 @@ from fastflow.zones import hour_at, hour_number
 
 #: Rows of `counts` that are rolled up at a time, and stretches of so many.
 _ROWS_AT_ONCE = 2_000_000
-_AT_ONCE = 2
+_AT_ONCE = 3
 
 #: Table, first hour, and first hour after it.
 _Job = tuple[str, int, int]
@@ -89,7 +89,7 @@ def _rolled_up(
     waiting: deque[Future[_Rolled]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as workers:
         for job in jobs:
-            if len(waiting) == _AT_ONCE:
+            if len(waiting) == 2 * _AT_ONCE:
                 yield waiting.popleft().result()
             waiting.append(workers.submit(roll_up, job, _rows(selection, *job)))
         while waiting:

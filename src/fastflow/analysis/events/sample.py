@@ -14,6 +14,8 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastflow.analysis.events.baseline import Clock, Floats
 from fastflow.analysis.events.codes import Codes
@@ -126,6 +128,13 @@ def stretch_of_ramp(clock: Clock, ramp: Ramp, rows_per_hour: float) -> Stretch:
     return Stretch(start, start + length, references, low / (1 - low))
 
 
+def _equal(column: pa.ChunkedArray, value: object) -> Mask:
+    """Return which rows of a column have a value, or none where it is None."""
+    found = column.is_null() if value is None else pc.equal(column, value)
+    mask: Mask = found.fill_null(False).to_numpy()
+    return mask
+
+
 class Sample:
     """The rows of a stretch, and of what it is compared with.
 
@@ -223,12 +232,22 @@ class Sample:
         """Return which rows lie in a slice."""
         found = np.ones(len(self.is_now), np.bool_)
         for dimension, value in chosen.items():
-            if not self.has(dimension):
-                continue
-            codes = self.codes(dimension)
-            code = codes.code_of(value)
-            found &= (codes.of_row == code) if code is not None else False
+            if self.has(dimension):
+                found &= self._having(dimension, value)
         return found
+
+    def _having(self, dimension: str, value: Value) -> Mask:
+        """Return which rows have a value; each is asked for many times."""
+        if (dimension, value) not in self._masks:
+            found = np.ones(len(self.is_now), np.bool_)
+            for name, part in zip(DIMENSIONS[dimension].columns, value, strict=True):
+                found &= _equal(self._rows[name], part)
+            self._masks[dimension, value] = found
+        return self._masks[dimension, value]
+
+    @cached_property
+    def _masks(self) -> dict[tuple[str, Value], Mask]:
+        return {}
 
     def excess(self, mask: Mask, measure: str) -> float:
         """Return how much more there was than expected."""

@@ -84,11 +84,16 @@ def read_counts(
     conditions = selection.conditions((first, after))
     add_conditions(conditions, chosen)
     sources = "count(*)" if table == "sources" else "sum(sources)"
+    first_of, params = "", conditions.params
+    if "source" in chosen:
+        # Few rows are of one address: what else is asked for is read of these only.
+        first_of = f"with few as materialized (from {table} where src = ?) "
+        table, params = "few", [chosen["source"][0], *params]
     found = selection.ask(
-        f"select epoch_us(hour) // 3600000000 - {clock.start} as hour, "
+        f"{first_of}select epoch_us(hour) // 3600000000 - {clock.start} as hour, "
         f"sum(packets)::double as packets, {sources}::double as sources "
         f"from {table} where {conditions} group by all order by 1",
-        conditions.params,
+        params,
         (first, after),
     )
     series = {}

@@ -288,8 +288,9 @@ class Sample:
             if not self.has(name):
                 continue
             codes = self.codes(name)
-            found = (codes.code_of(values[place]) for values in slices)
-            mine = np.array([-1 if one is None else one for one in found], np.int64)
+            values = [values[place] for values in slices]
+            known = {one: codes.code_of(one) for one in set(values)}
+            mine = np.array([-1 if (n := known[one]) is None else n for one in values])
             is_met &= mine >= 0
             of_slice = of_slice * codes.n_values + np.maximum(mine, 0)
             of_row = of_row * codes.n_values + codes.of_row[mask]

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from event_scores import hour_of
 from fastflow.analysis.events.attacks import add_attacks
 from fastflow.analysis.events.event import Event
+from fastflow.analysis.events.find import find_events
+from fastflow.analysis.selection import Selection
 from fastflow.cli.events import command
 from fastflow.store import Store
 from fastflow.synth.cells import ACK, SYN, Cells, make_cells
@@ -292,6 +294,32 @@ def test_attacks_on_one_victim_within_a_week_are_one_event() -> None:
         [(2001, 2002)],
     ]
     assert found[0].fixed == {"window": (512,), "src_port": (443,), "ip_ttl": (50,)}
+
+
+def test_of_attacks_on_single_victims_as_many_are_told_as_are_asked_for(
+    store: Store, tmp_path: Path
+) -> None:
+    victims = [
+        sent(
+            "NZ", range(at, at + 1), 200 + 40 * number, 1, proto=6, style=STYLE_512,
+            tcp_flags=SYN | ACK, src_port=443, src=FIRST_ADDRESSES[0] + number,
+            dst_port=1000 + number, begin_s=600, end_s=900,
+        )
+        for number, at in enumerate((1200, 1300, 1400))
+    ]  # fmt: skip
+    selection = Selection(store_of(tmp_path, network(3, 2, 1), *victims))
+    everything = find_events(selection)
+    of_one = [one for one in everything if one.is_of_one_victim]
+    assert len(of_one) == 3
+    for n in range(4):
+        found = find_events(selection, victims=n)
+        expected = [one for one in everything if one not in of_one[n:]]
+        assert [one.slice for one in found] == [one.slice for one in expected]
+    # The likeliest are kept, and other events are no victims.
+    assert [one.score for one in of_one] == sorted(
+        (one.score for one in of_one), reverse=True
+    )
+    assert len(find_events(Selection(store), victims=0)) == 2
 
 
 def test_what_only_a_network_has_in_common_is_not_told_of_all_traffic(

@@ -65,7 +65,8 @@ _OF_VICTIMS = (
     "true as is_echo, src_port as port from backscatter"
 )
 _CONTACTS = """
-with rows as ({rows} where {conditions}),
+with asked as not materialized ({rows} where {conditions}),
+rows as (select asked.* from asked {first}),
 ports as (
     select src, ip_version, proto, port, sum(packets) as packets from rows
     where port is not null and proto is not null group by all
@@ -91,6 +92,13 @@ hosts as (
 select hosts.*, n_ports, port_protos, ports, tools from hosts
 left join listed using (src, ip_version) left join told using (src, ip_version)
 order by packets desc, src, ip_version
+"""
+#: Few addresses are found before their ports and tools are added up.
+_FIRST = """
+semi join (
+    select src, ip_version from asked group by all
+    order by sum(packets) desc, src, ip_version limit {n:d}
+) using (src, ip_version)
 """
 
 
@@ -210,8 +218,7 @@ def find_contacts(
     hours = selection.period_hours
     if event is not None:
         hours = hour_at(event.start), hour_at(event.end)
-    sql, params = _query(selection, event, hours)
-    sql += "" if n is None else f" limit {n:d}"
+    sql, params = _query(selection, event, hours, n)
     kind = None if event is None else event.kind
     with closing(selection.stream(sql, params, hours)) as batches:
         for batch in batches:
@@ -220,7 +227,7 @@ def find_contacts(
 
 
 def _query(
-    selection: Selection, event: Event | None, hours: Hours | None
+    selection: Selection, event: Event | None, hours: Hours | None, n: int | None
 ) -> tuple[str, list[Any]]:
     rows, conditions = _OF_SOURCES, selection.conditions(hours)
     if event is not None and event.kind == "attack" and "source" in event.slice:
@@ -232,7 +239,11 @@ def _query(
     if event is not None:
         add_pieces(conditions, event.pieces)
     sql = _CONTACTS.format(
-        rows=rows, conditions=conditions, most=MOST_PORTS, wanted=packets_wanted()
+        rows=rows,
+        conditions=conditions,
+        first="" if n is None else _FIRST.format(n=n),
+        most=MOST_PORTS,
+        wanted=packets_wanted(),
     )
     return sql, conditions.params
 

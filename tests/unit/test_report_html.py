@@ -249,6 +249,14 @@ def test_notes_lead_to_places_and_do_nothing(text, links):
     assert found[:1] == ["#x"]
 
 
+def test_an_address_that_is_its_own_text_is_marked():
+    """On paper, where a link leads stands behind its text."""
+    page = with_note("<https://example.org/a> [b](https://example.org/b)")
+    classes = {a["href"]: a.get("class") for a, _ in page.all("a")}
+    assert classes["https://example.org/a"] == "bare"
+    assert classes["https://example.org/b"] is None
+
+
 def test_notes_have_no_html_and_no_pictures():
     page = with_note(
         "a <img src=x onerror=alert(1)>\n\n<script>x()</script>\n\n![p](https://e.org/p)"

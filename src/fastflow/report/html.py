@@ -221,6 +221,9 @@ def _markdown(text: str, level: int) -> Markup:
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, level + int(token.tag[1:]))}"
+        for inner in token.children or ():
+            if inner.type == "link_open" and inner.markup == "autolink":
+                inner.attrSet("class", "bare")  # its text is where it leads
     return Markup(parser.renderer.render(tokens, parser.options, {}))
 
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from fastflow.analysis.events.baseline import natural_clump
+from fastflow.analysis.events.columns import COLUMNS
 from fastflow.analysis.events.pool import read_pool
-from fastflow.analysis.events.rollup import COLUMNS, Cells
-from fastflow.analysis.events.slices import DIMENSIONS
+from fastflow.analysis.events.rollup import Cells
+from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS
 from fastflow.analysis.selection import Selection
 from fastflow.errors import ConfigError, StoreError
 from fastflow.schema import COUNTS, SOURCES
@@ -163,3 +164,15 @@ def test_services_and_networks_are_those_of_sql(store: Store) -> None:
         }
         wanted = {tuple(row.values())[:-1]: row["packets"] for row in expected}
         assert found == wanted, parts
+
+
+@pytest.mark.parametrize("kind", ["counts", "sources"])
+def test_hours_without_rows_have_no_series(store: Store, kind: str) -> None:
+    selection = Selection(store)
+    columns = [part for parts in COLUMNS[kind].values() for part in parts]
+    hours = EPOCH + 90 * HOUR, EPOCH + 99 * HOUR
+    rows = pa.concat_tables(selection.rows(kind, ["hour", "packets", *columns], hours))
+    cells = Cells(kind, rows, hour_number(hours[0]), 9, 1.0)
+    assert [cells.roll_up(one).keys for one in ROLLUPS[kind]] == [[]] * len(
+        ROLLUPS[kind]
+    )

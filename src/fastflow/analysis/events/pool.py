@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from fastflow.analysis.events.codes import Small
-from fastflow.analysis.events.rollup import COLUMNS, Cells, Series
+from fastflow.analysis.events.columns import COLUMNS
+from fastflow.analysis.events.rollup import Cells, Series
 from fastflow.analysis.events.series import Key, Pool
 from fastflow.analysis.events.slices import ROLLUPS
 from fastflow.analysis.selection import Selection

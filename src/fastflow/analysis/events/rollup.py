@@ -18,10 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from fastflow.addresses import ADDRESS_BYTES
 from fastflow.analysis.events.codes import Ints, Small, encoded, runs
+from fastflow.analysis.events.columns import (
+    COLUMNS,
+    DIMENSIONS_OF,
+    column_of,
+    numbers_of,
+    value_of,
+)
 from fastflow.analysis.events.series import Floats, Key
 from fastflow.analysis.events.slices import ROLLUPS, Value
 
@@ -29,24 +34,6 @@ from fastflow.analysis.events.slices import ROLLUPS, Value
 _LEAST_IN_HOUR, _LEAST_PER_DAY = 12, 10
 #: ... and such a part of what all traffic has in an hour, or a day, on average.
 _LEAST_SHARE_IN_HOUR, _LEAST_SHARE = 2e-4, 5e-5
-#: What rows of each table are told apart by, and the stored columns it is made of.
-COLUMNS = {
-    "counts": {
-        "service": ("proto", "dst_port", "icmp_type"),
-        "country": ("country",),
-        "traffic": ("traffic",),
-        "tool": ("tool",),
-        "signature": ("signature",),
-    },
-    "sources": {
-        "country": ("country",),
-        "src_port": ("src_port",),
-        "tcp_seq": ("tcp_seq",),
-        "network": ("src", "ip_version"),
-    },
-}
-#: Of a column without one of these there is the dimension of its name.
-_DIMENSIONS_OF = {"signature": ("window", "signature")}
 #: Hours that are added up to see which values may have enough, and how many sums.
 _HOURS_TOGETHER, _MOST_SUMS = 3, 1 << 21
 
@@ -104,37 +91,6 @@ class _Dimension:
     places: Small
 
 
-def _column_of(rows: pa.Table, name: str, parts: Sequence[str]) -> pa.ChunkedArray:
-    """Return one column of those that are stored."""
-    if name not in _MADE:
-        return rows[name]
-    pieces = [_MADE[name](*one.columns) for one in rows.select(parts).to_batches()]
-    return pa.chunked_array([pa.array([], pa.int64()), *pieces])
-
-
-def _services(*parts: pa.Array) -> pa.Array:
-    """Return protocol, port and ICMP type as one number."""
-    proto, port, icmp_type = (
-        pc.fill_null(pc.add(part.cast(pa.int64()), 1), 0).to_numpy() for part in parts
-    )
-    return pa.array((proto - 1) << 34 | port << 17 | icmp_type)
-
-
-def _networks(source: pa.Array, ip_version: pa.Array) -> pa.Array:
-    """Return the /24 of each address of IPv4, by its number; null for IPv6.
-
-    An address has 16 bytes; those of IPv4 are the last four (RFC 4291, 2.5.5.2).
-    """
-    whole = source.cast(pa.binary(ADDRESS_BYTES))
-    words = np.frombuffer(whole.buffers()[1], ">u4").reshape(-1, ADDRESS_BYTES // 4)
-    numbers = words[whole.offset :][: len(whole), -1] >> 8
-    return pa.array(numbers.astype(np.int64), mask=ip_version.to_numpy() != 4)
-
-
-#: Columns that are made of stored ones.
-_MADE = {"service": _services, "network": _networks}
-
-
 def _grouped(code: Ints, packets: Floats, sources: Floats) -> tuple[Any, ...]:
     """Return each code once, in order, and the sums of its packets and sources."""
     order = np.argsort(code)
@@ -145,32 +101,6 @@ def _grouped(code: Ints, packets: Floats, sources: Floats) -> tuple[Any, ...]:
         for of in (packets, sources)
     )
     return code[begins], packets, sources
-
-
-def _numbers_of(dimension: str, column: str, values: pa.Array) -> Ints:
-    """Return a number for each value of a dimension; -1: it is none."""
-    if dimension == "window":
-        parts = pc.extract_regex(values, "^(?P<window>[0-9]+):")
-        heads = pc.struct_field(parts, "window")
-        found: Ints = heads.cast(pa.int64()).fill_null(-1).to_numpy()
-        return found
-    if column == "service":
-        numbers = values.to_numpy()
-        return np.where(numbers & (1 << 34) - 1, numbers, -1)
-    return np.arange(len(values))
-
-
-def _value_of(dimension: str, value: Any) -> Value:
-    """Return the value of a dimension that a column's value has."""
-    if dimension == "service":
-        port, icmp_type = value >> 17 & 0x1FFFF, value & 0x1FFFF
-        parts = (part - 1 if part else None for part in (port, icmp_type))
-        return value >> 34, *parts
-    if dimension in ("window", "signature"):
-        window = value.partition(":")[0]
-        number = int(window) if window.isdecimal() else None
-        return (number,) if dimension == "window" else (number, value)
-    return (value,)
 
 
 class Cells:
@@ -214,7 +144,7 @@ class Cells:
         #: Of each rollup, which cells lie in a slice of it that was kept.
         self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
         columns = {
-            name: self._column(name, _column_of(rows, name, parts))
+            name: self._column(name, column_of(rows, name, parts))
             for name, parts in COLUMNS[table].items()
         }
         self._join(columns, ROLLUPS[table])
@@ -240,7 +170,7 @@ class Cells:
         combined = np.zeros(len(values) + 1, np.int64)
         mine = [
             self._dimension(dimension, name, values, seen)
-            for dimension in _DIMENSIONS_OF.get(name, (name,))
+            for dimension in DIMENSIONS_OF.get(name, (name,))
         ]
         for one in mine:
             combined = combined * len(one.values) + one.places
@@ -254,7 +184,7 @@ class Cells:
     ) -> _Dimension:
         """Add a dimension of a column: its values that have been seen often enough."""
         numbers, firsts, of_value = np.unique(
-            np.append(_numbers_of(name, column, values), -1),
+            np.append(numbers_of(name, column, values), -1),
             return_index=True,
             return_inverse=True,
         )
@@ -270,7 +200,7 @@ class Cells:
         named = values.take(pa.array(firsts[chosen])).to_pylist()
         found = _Dimension(
             column,
-            [None, *(_value_of(name, value) for value in named)],
+            [None, *(value_of(name, value) for value in named)],
             places[of_value],
         )
         self._dimensions[name] = found

@@ -285,12 +285,14 @@ static inline uint32_t ff_sig_code(ff_lexicon *lexicon, const ff_sig *sig) {
 
 /* The signature of a packet whose options were decoded; none without options. */
 FF_INLINE ff_sig ff_sig_of_view(const ff_view *v) {
-    ff_sig sig = {0, 0};
-    if (FF_UNLIKELY(!(v->layers & FF_BIT(OPTIONS)))) return sig;
-    sig.fixed =
-        (uint64_t)v->mss << 48 | (uint64_t)ff_tcp_window(v->tcp) << 32 | v->kinds_code;
-    sig.scale = v->wscale | (v->layers & FF_SIG_LAYERS) << FF_SIG_SHIFT;
-    return sig;
+    uint64_t window = ff_tcp_window(v->tcp);
+    uint32_t layers = v->layers & FF_SIG_LAYERS;
+    /* Which packets have options, nobody can predict. */
+    uint64_t has_options = -(uint64_t)((v->layers & FF_BIT(OPTIONS)) != 0);
+    return (ff_sig){
+        .fixed = ((uint64_t)v->mss << 48 | window << 32 | v->kinds_code) & has_options,
+        .scale = (v->wscale | layers << FF_SIG_SHIFT) & has_options,
+    };
 }
 
 /* The code that a list of kinds of another lexicon has in this one. */

@@ -138,20 +138,23 @@ FF_INLINE bool ff_tool_holds(const ff_tool_test *test, const ff_tool_columns *co
     return (found & test->mask) == test->value;
 }
 
-static inline bool ff_tool_rule_holds(const ff_tool_rule *rule,
+/* Do a rule's tests hold, from one of them on, at this time? */
+static inline bool ff_tool_rule_holds(const ff_tool_rule *rule, size_t test,
                                       const ff_tool_columns *columns, size_t i,
                                       int64_t ts_ns) {
-    for (size_t test = 0; test < rule->n_tests; test++)
+    for (; test < rule->n_tests; test++)
         if (!ff_tool_holds(&rule->tests[test], columns, i)) return false;
     return rule->begin_ns <= ts_ns && ts_ns < rule->end_ns;
 }
 
-/* The code of the tool of the i-th packet; `hit` is the first rule that may hold. */
+/* The code of the tool of the i-th packet; `hit` is the first rule that may hold, whose
+ * first test does. */
 static inline uint8_t ff_tool_of(const ff_tools *tools, const ff_tool_columns *columns,
                                  size_t i, uint32_t hit, const ff_view *v) {
     if (!ff_tool_is_asked(v)) return 0;
     for (size_t rule = hit - 1; rule < tools->n; rule++)
-        if (ff_tool_rule_holds(&tools->rules[rule], columns, i, v->ts_ns))
+        if (ff_tool_rule_holds(&tools->rules[rule], rule == hit - 1, columns, i,
+                               v->ts_ns))
             return tools->rules[rule].tool;
     return 0;
 }

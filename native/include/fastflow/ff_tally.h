@@ -13,6 +13,8 @@
 #include "fastflow/ff_echo.h"
 
 #define FF_CHUNK_CELLS (FF_CHUNK_ROWS * FF_CELLS_PER_PACKET)
+/* 2 MiB. */
+#define FF_SMALL_INDEX_SLOTS ((size_t)1 << 18)
 /* Fewer cells are not worth a new horizon. */
 #define FF_HORIZON_MIN_CELLS 4096
 
@@ -48,10 +50,12 @@ static inline bool ff_tally_has_room(const ff_tally *tally) {
     return tally->cells_cap - tally->n_cells >= FF_CHUNK_CELLS;
 }
 
-/* Has the index? At most half of its slots are in use. */
+/* Has the index? At most half of its slots are in use; a quarter where that keeps it in
+ * a cache of a core, so that most keys are found in their first slot. */
 static inline bool ff_tally_has_slots(const ff_tally *tally) {
     size_t n_found = ff_tally_last_number(tally) - tally->horizon;
-    return tally->n_slots / 2 >= n_found + FF_CHUNK_CELLS;
+    size_t slots_per_cell = tally->n_slots <= FF_SMALL_INDEX_SLOTS ? 4 : 2;
+    return tally->n_slots / slots_per_cell >= n_found + FF_CHUNK_CELLS;
 }
 
 FF_INLINE uint64_t ff_tally_slot(uint64_t hash, size_t number) {

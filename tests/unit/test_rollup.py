@@ -8,19 +8,23 @@ import pyarrow as pa
 import pytest
 
 from fastflow.analysis.events import rollup
+from fastflow.analysis.events.columns import COLUMNS
 from fastflow.analysis.events.find import Finder
 from fastflow.analysis.events.pool import stored_hours
 from fastflow.analysis.events.sample import Sample, stretch_of
 from fastflow.analysis.events.slices import DIMENSIONS, ROLLUPS
 from fastflow.analysis.selection import Selection
+from fastflow.schema import TIMESTAMP
 from fastflow.synth.scenario import make_scenario
 from scenario_store import make_store
 
-N_HOURS, CLUMP = 50, 4.0
-#: What the rows of `rows` are called, where dimensions have other columns.
+START, N_HOURS, CLUMP = 442_000, 50, 4.0
+#: One text of each dimension that has other columns than that of its name.
 _SQL = {
-    "service": "case when service % 17179869184 > 0 then service end",
+    "service": "case when coalesce(dst_port, icmp_type) is not null then "
+    "concat_ws('/', proto, coalesce(dst_port, -1), coalesce(icmp_type, -1)) end",
     "window": "try_cast(split_part(signature, ':', 1) as integer)",
+    "network": DIMENSIONS["network"].columns["network"],
 }
 
 
@@ -33,24 +37,33 @@ def rows(seed: int, table: str) -> pa.Table:
         place = (len(values) * rng.random(n) ** 4).astype(int)
         return [values[one] for one in place]
 
-    services = [6 << 34 | (port + 1) << 17 for port in range(60)]
-    services += [1 << 34 | 9, 47 << 34]
+    services = [(6, port, None) for port in range(60)]
+    services += [(1, None, 8), (47, None, None)]
+    proto, port, icmp_type = zip(*some(services), strict=True)
+    sources = [bytes(10) + b"\xff\xff\x0a" + (97 * k).to_bytes(3) for k in range(700)]
+    src = some([*sources, b"\x20\x01" + bytes(14)])
     signatures = [f"{1024 * (k % 7)}:2-{k}:1460:" for k in range(90)]
     columns = {
-        "service": some(services),
+        "proto": pa.array(proto, pa.int16()),
+        "dst_port": pa.array(port, pa.int32()),
+        "icmp_type": pa.array(icmp_type, pa.int16()),
         "country": some(["US", None, "JP", "NL", "NZ", "KE"]),
         "traffic": some(["scan", "backscatter", "other"]),
         "tool": some([None, "masscan", "mirai"]),
         "signature": some([*signatures, None, "strange"]),
         "src_port": pa.array(some([None, *range(400)]), pa.int32()),
         "tcp_seq": pa.array(some([None, *range(300)]), pa.int64()),
-        "network": pa.array(some([*range(700), None]), pa.int64()),
+        "src": pa.array(src, pa.binary()),
+        "ip_version": pa.array([6 if one[0] else 4 for one in src], pa.int16()),
     }
-    mine = {name: columns[name] for name in rollup.COLUMNS[table]}
+    stored = [name for parts in COLUMNS[table].values() for name in parts]
+    mine = {name: columns[name] for name in stored}
     size = rng.geometric(0.3, n)
     return pa.table(
         {
-            "hour": pa.array(rng.integers(0, N_HOURS, n), pa.int32()),
+            "hour": pa.array(
+                (START + rng.integers(0, N_HOURS, n)) * 3_600_000_000, TIMESTAMP
+            ),
             "packets": pa.array(size, pa.int64()),
             "sources": pa.array(np.minimum(size, 3), pa.int64()),
             **mine,
@@ -60,10 +73,7 @@ def rows(seed: int, table: str) -> pa.Table:
 
 def text_of(dimension: str, value: tuple) -> str:
     if dimension == "service":
-        proto, port, icmp_type = value
-        port = 0 if port is None else port + 1
-        icmp_type = 0 if icmp_type is None else icmp_type + 1
-        return str(proto << 34 | port << 17 | icmp_type)
+        return "/".join("-1" if part is None else str(part) for part in value)
     return str(value[-1])
 
 
@@ -75,8 +85,9 @@ def test_series_are_the_sums_of_the_database(
 ) -> None:
     monkeypatch.setattr(rollup, "_MOST_CODES", codes)
     monkeypatch.setattr(rollup, "_MOST_PLACES", places)
+    monkeypatch.setattr(rollup, "_AT_ONCE", 999)
     given = rows(1, table)
-    cells = rollup.Cells(table, given, N_HOURS, CLUMP)
+    cells = rollup.Cells(table, given, START, N_HOURS, CLUMP)
     total = sum(given["packets"].to_pylist())
     least = max(10 * N_HOURS / 24, 5e-5 * total) if table == "counts" else np.inf
     n_kept = 0
@@ -87,7 +98,8 @@ def test_series_are_the_sums_of_the_database(
         there = " and ".join(f"({sql}) is not null" for sql in names) or "true"
         by = "".join(f"k{n}, " for n in range(len(cut)))
         found = duckdb.sql(
-            f"with sums as (select {keys} hour, sum(packets)::bigint as packets, "
+            f"with sums as (select {keys} epoch_us(hour) // 3600000000 - {START} "
+            "as since, sum(packets)::bigint as packets, "
             f"sum(sources)::bigint as sources from given where {there} group by all), "
             f"kept as (select {by} max(packets) as most, sum(packets) as n from sums "
             f"group by all having most >= {busy} or n >= '{least}'::double) "

@@ -85,7 +85,7 @@ static void tally_begin(ff_tally *tally, uint64_t seed, size_t cells_cap) {
     memset(tally, 0, sizeof *tally);
     tally->cells_cap = tally->cells_max = cells_cap;
     tally->cells = exact(cells_cap * sizeof *tally->cells);
-    tally->n_slots = 1024;
+    tally->n_slots = 4096;
     tally->slots = exact(tally->n_slots * sizeof *tally->slots);
     tally->seed = seed;
 }

@@ -22,7 +22,7 @@ from fastflow.zones import hour_at, hour_number
 
 #: Rows of `counts` that are rolled up at a time, and stretches of so many.
 _ROWS_AT_ONCE = 2_000_000
-_AT_ONCE = 3
+_AT_ONCE = 2
 
 #: Table, first hour, and first hour after it.
 _Job = tuple[str, int, int]

@@ -48,6 +48,13 @@ def to_text(packed: bytes, ip_version: int | None = None) -> str:
     return socket.inet_ntop(socket.AF_INET6, packed)
 
 
+def last_words(packed: pa.Array) -> npt.NDArray[np.uint32]:
+    """Return the last four bytes of each address as a number: IPv4 as a whole."""
+    fixed = packed.cast(pa.binary(ADDRESS_BYTES))
+    words = np.frombuffer(fixed.buffers()[1], ">u4").reshape(-1, ADDRESS_BYTES // 4)
+    return words[fixed.offset :][: len(fixed), -1].astype(np.uint32)
+
+
 def from_text(text: str) -> tuple[bytes, int]:
     """Return an address's 16 bytes and its IP version.
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fastflow.addresses import ADDRESS_BYTES
+from fastflow.addresses import last_words
 from fastflow.errors import StoreError
 from fastflow.schema import INPUTS, SOURCES, row_schema
 from fastflow.stages.columns import what_occurs
@@ -83,9 +83,7 @@ def _by_source(rows: pa.Table) -> pa.Table:
     run = np.cumsum(np.diff(inputs, prepend=inputs[:1]) != 0, dtype=np.uint64)
     if run[-1] >= 1 << _RUN_BITS:
         return rows
-    address = rows["src"].combine_chunks().cast(pa.binary(ADDRESS_BYTES))
-    words = np.frombuffer(address.buffers()[1], ">u4").reshape(-1, ADDRESS_BYTES // 4)
-    last = words[address.offset :, -1].astype(np.uint64)
+    last = last_words(rows["src"].combine_chunks()).astype(np.uint64)
     order = (run << np.uint64(32) | last) << np.uint64(_ROW_BITS)
     order |= np.arange(rows.num_rows, dtype=np.uint64)
     order.sort()

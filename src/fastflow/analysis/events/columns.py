@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastflow.addresses import ADDRESS_BYTES
+from fastflow.addresses import last_words
 from fastflow.analysis.events.codes import Ints
 from fastflow.analysis.events.slices import Value
 
@@ -50,14 +50,9 @@ def _services(*parts: pa.Array) -> pa.Array:
 
 
 def _networks(source: pa.Array, ip_version: pa.Array) -> pa.Array:
-    """Return the /24 of each address of IPv4, by its number; null for IPv6.
-
-    An address has 16 bytes; those of IPv4 are the last four (RFC 4291, 2.5.5.2).
-    """
-    whole = source.cast(pa.binary(ADDRESS_BYTES))
-    words = np.frombuffer(whole.buffers()[1], ">u4").reshape(-1, ADDRESS_BYTES // 4)
-    numbers = words[whole.offset :][: len(whole), -1] >> 8
-    return pa.array(numbers.astype(np.int64), mask=ip_version.to_numpy() != 4)
+    """Return the /24 of each address of IPv4, by its number; null for IPv6."""
+    numbers = (last_words(source) >> 8).astype(np.int64)
+    return pa.array(numbers, mask=ip_version.to_numpy() != 4)
 
 
 #: Columns that are made of stored ones.

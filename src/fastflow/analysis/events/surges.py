@@ -65,19 +65,29 @@ def likelihood(counts: Floats, expected: Floats) -> Floats:
     return found
 
 
+def _ratios(counts: Floats, expected: Floats) -> Iterator[tuple[int, int, Floats]]:
+    """Yield place and length of each of `LENGTHS`, and the ratios of its stretches."""
+    seen, usual = _running(counts), _running(expected)
+    for column, length in enumerate(LENGTHS):
+        if length > counts.shape[1]:
+            return
+        yield (
+            column,
+            length,
+            likelihood(
+                seen[:, length:] - seen[:, :-length],
+                usual[:, length:] - usual[:, :-length],
+            ),
+        )
+
+
 def may_rise(counts: Floats, expected: Floats, least: float) -> npt.NDArray[np.bool_]:
     """Return which series have a stretch with a likelihood ratio above this.
 
     Its logarithm; a score is that divided by a dispersion.
     """
-    seen, usual = _running(counts), _running(expected)
     found = np.zeros(len(counts), np.bool_)
-    for length in LENGTHS:
-        if length > counts.shape[1]:
-            break
-        ratios = likelihood(
-            seen[:, length:] - seen[:, :-length], usual[:, length:] - usual[:, :-length]
-        )
+    for _, _, ratios in _ratios(counts, expected):
         found |= ratios.max(axis=1) > least
     return found
 
@@ -99,13 +109,7 @@ def scan(
     n_series, n_hours = counts.shape
     best = np.zeros((n_series, n_hours))
     longest = np.zeros((n_series, n_hours), np.int16)
-    seen, usual = _running(counts), _running(expected.values)
-    for column, length in enumerate(LENGTHS):
-        if length > n_hours:
-            break
-        score = likelihood(
-            seen[:, length:] - seen[:, :-length], usual[:, length:] - usual[:, :-length]
-        )
+    for column, length, score in _ratios(counts, expected.values):
         score /= expected.dispersion[:, column, None]
         better = score > best[:, : score.shape[1]]
         best[:, : score.shape[1]][better] = score[better]

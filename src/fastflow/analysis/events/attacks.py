@@ -75,16 +75,14 @@ def count_values(selection: Selection, found: list[Event]) -> None:
     Rows of `sources` have the value that their packets share, so that there are at
     least so many. A victim that errors quote is no source, and has none.
     """
-    attacks = [one for one in found if one.kind == "attack"]
-    if not attacks or not selection.store.settings.sources:
+    if not selection.store.settings.sources:
         return
-    counts = count_distinct(
-        selection,
-        [(column, one, one.pieces) for one in attacks for column in VARYING.values()],
-    )
-    for one in attacks:
-        values = {name: next(counts) for name in VARYING}
-        one.details["values"] = {name: n for name, n in values.items() if n > 1}
+    for one in found:
+        if one.kind == "attack":
+            asked = [(column, one.pieces) for column in VARYING.values()]
+            counts = count_distinct(selection, one, asked)
+            values = dict(zip(VARYING, counts, strict=True))
+            one.details["values"] = {name: n for name, n in values.items() if n > 1}
 
 
 def _event(row: dict[str, Any], clump: float) -> Event:

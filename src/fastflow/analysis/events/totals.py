@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -25,55 +25,48 @@ _SOURCE = "(src::uuid, ip_version)"
 
 
 def count_sources(selection: Selection, found: list[Event]) -> None:
-    """Set the exact number of distinct sources of each event, in one pass.
+    """Set the exact number of distinct sources of each event.
 
     Of bursts, those of each day as well.
     """
-    if not found or not selection.store.settings.sources:
+    if not selection.store.settings.sources:
         return
-    counts = count_distinct(
-        selection,
-        [
-            (_SOURCE, one, pieces)
-            for one in found
-            for pieces in (one.pieces, *_days(one, selection.zone).values())
-        ],
-    )
     for one in found:
-        one.sources = next(counts)
-        by_day = {day: next(counts) for day in _days(one, selection.zone)}
-        if by_day:
-            one.details["sources_by_day"] = by_day
+        days = _days(one, selection.zone)
+        asked = [(_SOURCE, pieces) for pieces in (one.pieces, *days.values())]
+        one.sources, *by_day = count_distinct(selection, one, asked)
+        if days:
+            one.details["sources_by_day"] = dict(zip(days, by_day, strict=True))
 
 
 def count_distinct(
-    selection: Selection, asked: Sequence[tuple[str, Event, _Pieces]]
-) -> Iterator[int]:
-    """Count distinct values over rows of `sources`, in one pass.
+    selection: Selection, event: Event, asked: Sequence[tuple[str, _Pieces]]
+) -> list[int]:
+    """Count distinct values over the rows of `sources` of an event.
+
+    One event at a time: its conditions leave few rows, of few files. Several at once
+    take many times as long as one after the other.
 
     Parameters
     ----------
-    asked : sequence of (str, Event, pieces)
-        What is counted, as SQL, of an event's traffic in some hours.
+    asked : sequence of (str, pieces)
+        What is counted, as SQL, and in which of the event's hours.
     """
     columns, params = [], []
-    for what, one, pieces in asked:
+    for what, pieces in asked:
         inside = Conditions()
-        add_conditions(inside, one.whole)
         add_pieces(inside, pieces)
         columns.append(f"count(distinct {what}) filter (where {inside})")
         params += inside.params
-    hours = (
-        hour_at(min(one.start for _, one, _ in asked)),
-        hour_at(max(one.end for _, one, _ in asked)),
-    )
+    hours = hour_at(event.start), hour_at(event.end)
     conditions = selection.conditions(hours)
+    add_conditions(conditions, event.whole)
     answer = selection.ask(
         f"select {', '.join(columns)} from sources where {conditions}",
         [*params, *conditions.params],
         hours,
     )
-    return iter([column[0].as_py() for column in answer.columns])
+    return [column[0].as_py() for column in answer.columns]
 
 
 def _days(event: Event, zone: tzinfo) -> dict[str, list[tuple[int, int]]]:

@@ -49,8 +49,8 @@ def narrow(
         whole = sample.excess(mask, measure)
         if not mask.any() or whole <= 0:
             break
-        value, excess = sample.largest(dimension, mask, measure)
-        if excess >= CONCENTRATED * whole:
+        value = sample.largest(dimension, mask, measure, CONCENTRATED * whole)
+        if value is not None:
             chosen[dimension] = value
     for dimension in reversed(NAMEABLE):
         if dimension in chosen and not _tells(sample, chosen, dimension, measure):
@@ -154,8 +154,8 @@ def constant_fields(sample: Sample, chosen: Slice) -> dict[str, Value]:
     for field in FIELDS:
         if not sample.has(field) or whole <= 0:
             continue
-        value, excess = sample.largest(field, mask, "packets")
-        if excess >= CONSTANT * whole and _tells(
+        value = sample.largest(field, mask, "packets", CONSTANT * whole)
+        if value is not None and _tells(
             sample, {**chosen, field: value}, field, "packets"
         ):
             found[field] = value

@@ -43,6 +43,9 @@ _LOW_END = 0.35
 #: So many values may rise for reasons of their own.
 _OTHERS = 2
 
+#: Weights are multiples of one in so many: their sums are exact, in any order of rows.
+_PARTS = 2.0**24
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -135,6 +138,12 @@ def _equal(column: pa.ChunkedArray, value: object) -> Mask:
     return mask
 
 
+def _exact(weights: Floats) -> Floats:
+    """Return weights as multiples of one part; see `_PARTS`."""
+    found: Floats = np.rint(weights * _PARTS) / _PARTS
+    return found
+
+
 class Sample:
     """The rows of a stretch, and of what it is compared with.
 
@@ -146,7 +155,8 @@ class Sample:
     Attributes
     ----------
     weights : mapping of str to array
-        Packets and sources of each row; negative where it was expected.
+        Packets and sources of each row; negative where it was expected. Their sums are
+        exact, so that the order of rows, which is none, does not matter.
     is_now : array of bool
         The row is of the event's own hours.
     """
@@ -175,22 +185,22 @@ class Sample:
         term = " or ".join(["hour >= ? and hour < ?"] * len(hours))
         conditions.add(f"({term})", *(moment for span in hours for moment in span))
         add_conditions(conditions, within)
-        sources = "count(*)" if table == "sources" else "sum(sources)"
+        sources = "1" if table == "sources" else "sources"
         shown = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
         bounds = min(span[0] for span in hours), max(span[1] for span in hours)
         self._rows = selection.ask(
             f"select epoch_us(hour) // 3600000000 - {clock.start} as hour, {shown}, "
-            f"sum(packets)::double as packets, {sources}::double as sources "
-            f"from {table} where {conditions} group by all order by all",
+            f"packets::double as packets, {sources}::double as sources "
+            f"from {table} where {conditions}",
             conditions.params,
             bounds,
         )
         self._hour = self._rows["hour"].to_numpy()
         self.is_now = (self._hour >= stretch.start) & (self._hour < stretch.end)
         scale = self._scales(clock, spans)
+        share = np.where(self.is_now, scale > 0, -scale)
         self.weights = {
-            name: np.where(self.is_now, 1.0, -scale)
-            * np.where(scale > 0, self._rows[name].to_numpy(), 0.0)
+            name: _exact(share * self._rows[name].to_numpy())
             for name in ("packets", "sources")
         }
 
@@ -211,7 +221,8 @@ class Sample:
         """Take from each hour the share that a known event has in its slice's rows."""
         mask = self.mask(chosen)
         for measure, by_hour in share.items():
-            self.weights[measure][mask] *= 1 - by_hour[self._hour[mask]]
+            left = 1 - by_hour[self._hour[mask]]
+            self.weights[measure][mask] = _exact(self.weights[measure][mask] * left)
 
     def codes(self, dimension: str) -> Codes:
         """Return the values of a dimension, row by row."""
@@ -307,13 +318,17 @@ class Sample:
         seen = float(-self.weights[measure][mask & ~self.is_now].sum())
         return max(0.0, seen - self.stretch.leak * self.excess(mask, measure))
 
-    def largest(self, dimension: str, mask: Mask, measure: str) -> tuple[Value, float]:
-        """Return the value with the largest excess, and that excess."""
+    def largest(
+        self, dimension: str, mask: Mask, measure: str, least: float
+    ) -> Value | None:
+        """Return the value with the largest excess; None: it is less than this."""
         codes = self.codes(dimension)
-        mask = mask & codes.is_there
-        by_value = self._by_value(dimension, mask, measure)
-        best = int(np.argmax(by_value))
-        return codes.value(best), float(by_value[best])
+        by_value = self._by_value(dimension, mask & codes.is_there, measure)
+        largest = by_value.max()
+        if largest < least:
+            return None
+        best = np.flatnonzero(by_value == largest)
+        return min((codes.value(int(one)) for one in best), key=str)
 
     def parts(
         self, dimension: str, mask: Mask, measure: str, least: float
@@ -322,8 +337,8 @@ class Sample:
         codes = self.codes(dimension)
         by_value = self._by_value(dimension, mask, measure)
         found = np.flatnonzero(by_value >= least * max(by_value.sum(), 1e-9))
-        order = found[np.argsort(-by_value[found], kind="stable")]
-        return [(codes.value(int(one)), float(by_value[one])) for one in order]
+        parts = [(codes.value(int(one)), float(by_value[one])) for one in found]
+        return sorted(parts, key=lambda part: (-part[1], str(part[0])))
 
     def spread(self, dimension: str, mask: Mask, measure: str) -> float:
         """Return the excess without the two values that have the most of it.

@@ -168,18 +168,30 @@ def _spec(figure: Figure, lang: str, layers: Sequence[alt.Chart], **more: Any) -
             width=WIDTH,
             height=HEIGHT,
             description=f"{figure.caption} {figure.description}",
+            config=_config(lang),
             **more,
         )
-        .configure(font=family(lang), padding=8)
-        .configure_view(stroke=None)
-        .configure_axis(
+    )
+    # Altair copies what it is given many times over, so that data comes afterwards.
+    made: Spec = chart.to_dict() | {"datasets": _datasets(figure)}
+    return made
+
+
+def _config(lang: str) -> alt.Config:
+    import altair as alt
+
+    return alt.Config(
+        font=family(lang),
+        padding=8,
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(
             domainColor=_INK,
             gridColor=_PALE,
             labelColor=_INK,
             labelFontSize=12,
             tickColor=_INK,
-        )
-        .configure_title(
+        ),
+        title=alt.TitleConfig(
             anchor="start",
             color=_INK,
             fontSize=13,
@@ -188,17 +200,21 @@ def _spec(figure: Figure, lang: str, layers: Sequence[alt.Chart], **more: Any) -
             subtitleColor=_INK,
             subtitleFontSize=12,
             offset=12,
-        )
-        .configure_legend(
+        ),
+        legend=alt.LegendConfig(
             labelColor=_INK,
             labelFontSize=12,
             labelLimit=WIDTH - 40,
             symbolOpacity=1,
             symbolSize=110,
-        )
+        ),
     )
-    made: Spec = chart.to_dict()
-    return made
+
+
+def _datasets(figure: Figure) -> dict[str, list[dict[str, Any]]]:
+    """Return the data of `_layers`, by its names."""
+    datasets = {"lines": _rows(figure), "symbols": list(_symbols(figure))}
+    return datasets | ({"gaps": _gaps(figure)} if figure.gaps else {})
 
 
 def _layers(figure: Figure, lang: str, legend: bool = False) -> list[alt.Chart]:
@@ -218,12 +234,10 @@ def _layers(figure: Figure, lang: str, legend: bool = False) -> list[alt.Chart]:
     shapes = scale(names, [s.symbol for s in strokes])
     shown = f"indexof({_HIDDEN}, datum.key) < 0"
     bands = (
-        alt.Chart(alt.InlineData(values=_gaps(figure)))
-        .mark_rect(color=GREY)
-        .encode(x=x, x2="end:T")
+        alt.Chart(alt.NamedData("gaps")).mark_rect(color=GREY).encode(x=x, x2="end:T")
     )
     lines = (
-        alt.Chart(alt.InlineData(values=_rows(figure)))
+        alt.Chart(alt.NamedData("lines"))
         .transform_fold([*names], as_=["key", "value"])
         .transform_filter(shown)
         .mark_line(strokeWidth=1.8, strokeJoin="round")
@@ -237,7 +251,7 @@ def _layers(figure: Figure, lang: str, legend: bool = False) -> list[alt.Chart]:
         )
     )
     symbols = (
-        alt.Chart(alt.InlineData(values=list(_symbols(figure))))
+        alt.Chart(alt.NamedData("symbols"))
         .transform_filter(shown)
         .mark_point(filled=True, opacity=1, size=36)
         .encode(

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -37,6 +38,8 @@ LABELS = ("contents", "data", "day", "hour", "lines", "skip")
 
 #: Where a note may lead, besides places in the page.
 _SCHEMES = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
+#: Figures that are drawn at a time: one is while another's specification is made.
+_AT_ONCE = 2
 #: Letters: words up to this are not broken in a table.
 _LONG_WORD = 20
 _BLOCKS = (
@@ -96,7 +99,9 @@ def render(document: Document) -> str:
     document = printable(document)
     style = _text("page.css").replace("FONTS", family(document.lang))
     scripts = [_vega(), _text("page.js")]
-    drawn = {figure.id: _draw(figure, document) for figure in document.figures}
+    with ThreadPoolExecutor(_AT_ONCE) as workers:
+        drawings = workers.map(lambda figure: _draw(figure, document), document.figures)
+        drawn = {one.figure.id: one for one in drawings}
     return (
         _environment()
         .get_template("page.html.jinja")

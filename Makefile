@@ -68,8 +68,6 @@ build: $(STAMP) ## compile what has changed of native/
 # What a report on the third quarter of 2020 shows first: sensors in Japan, Japan's days.
 DEMO_QUESTION := --store demo/counts --period 2020-Q3 --tz Asia/Tokyo --sensors JP
 
-DEMO_REPORT := fastflow report $(DEMO_QUESTION) --holders demo/captures/holders.csv
-
 demo: build ## make two quarters of captures, reduce them, show and report what the second one has
 	rm -rf demo
 	fastflow synth tsubame-2020q3 --scale $(DEMO_SCALE) -o demo/captures
@@ -79,8 +77,9 @@ demo: build ## make two quarters of captures, reduce them, show and report what 
 	fastflow top $(DEMO_QUESTION) --by country -n 5
 	fastflow events $(DEMO_QUESTION) -n 5
 	fastflow trend $(DEMO_QUESTION) --by window -n 3 --where country=JP --where port=445/tcp --every week --measure sources
-	$(DEMO_REPORT) --lang ja -o demo/report-ja.html
-	$(DEMO_REPORT) --lang en -o demo/report-en.html --data demo/report-data
+	fastflow report $(DEMO_QUESTION) --holders demo/captures/holders.csv -o demo/findings.json
+	fastflow report --findings demo/findings.json --lang ja -o demo/report-ja.html
+	fastflow report --findings demo/findings.json --lang en -o demo/report-en.html --data demo/report-data
 	@echo "the reports: demo/report-ja.html and demo/report-en.html; their data: demo/report-data"
 
 docs: build ## write the names of what can be wrong into docs/captures.md

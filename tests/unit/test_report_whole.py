@@ -154,6 +154,17 @@ def test_pages_are_small_and_name_their_language(
     assert f'<html lang="{lang}"' in pages[lang]
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_findings_make_the_same_page(
+    made: Made, pages: dict[str, str], lang: str
+) -> None:
+    findings, again = made.root / "findings.json", made.root / f"again-{lang}.html"
+    assert made.run("-o", findings).code == 0
+    ran = fastflow("report", "--findings", findings, "--lang", lang, "-o", again)
+    assert ran.code == 0, ran.err
+    assert again.read_text("utf-8") == pages[lang]
+
+
 def test_data_are_the_same_in_both_languages(made: Made, pages: dict[str, str]) -> None:
     one, other = (sorted((made.root / lang).iterdir()) for lang in LANGUAGES)
     assert [path.name for path in one] == [path.name for path in other]

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from fastflow.cli.common import echo_error
 from fastflow.cli.holders import HolderOptions, echo_holders, holder_options
-from fastflow.cli.question import echo_remarks, selection, selection_options
+from fastflow.cli.question import (
+    echo_remarks,
+    selection,
+    selection_options_of_either,
+)
 
 if TYPE_CHECKING:
     from fastflow.report.document import Document
@@ -20,11 +25,30 @@ if TYPE_CHECKING:
 
 FORMATS = ("html", "md", "json")
 
+#: The options that do not ask a store.
+_OF_ANY = {
+    "findings",
+    "lang",
+    "notes",
+    "file_format",
+    "output",
+    "data",
+    "figures",
+    "list_sections",
+    "as_json",
+}
 _PATH: dict[str, Any] = {"type": click.Path(path_type=Path)}
 
 
 @click.command("report")
-@selection_options
+@selection_options_of_either
+@click.option(
+    "--findings",
+    **_PATH,
+    metavar="FILE",
+    help="What --format json wrote, and not a store: another language, format or note "
+    "is a matter of seconds.",
+)
 @click.option(
     "--lang",
     default="en",
@@ -81,7 +105,10 @@ _PATH: dict[str, Any] = {"type": click.Path(path_type=Path)}
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document: --format json."
 )
+@click.pass_context
 def command(
+    ctx: click.Context,
+    findings: Path | None,
     lang: str,
     notes: Path | None,
     min_packets: int,
@@ -105,28 +132,23 @@ def command(
     \b
     fastflow report --store counts/ --period 2020-Q3 --tz Asia/Tokyo \\
         --sensors JP --lang ja --holders asn.mmdb -o report.html
-    fastflow report --store counts/ --period 2020-Q3 -o report.json
-    fastflow report --store counts/ --period 2020-Q3 --list-sections
-    fastflow report --store counts/ --period 2020-Q3 --notes notes.md -o report.html
+    fastflow report --store counts/ --period 2020-Q3 -o q3.json
+    fastflow report --findings q3.json --list-sections
+    fastflow report --findings q3.json --notes notes.md -o report.html
     """  # noqa: D301
-    from fastflow.report.model import build
-
     file_format = _format(file_format, output, as_json)
-    if not selected["period"]:
-        raise click.UsageError("name the --period, as 2020-Q3")
+    _check(ctx, findings is None)
     words = _words(lang)
     own = None if notes is None else _notes(notes)
     if file_format == "html" or figures:
         from fastflow.charts import need_packages
 
         need_packages()
-    chosen = selection(**selected)
-    holders = holder_options.open()
-    # With nobody to ask, holders are "not looked up", and not "unknown".
-    asked = holders if holder_options.are_given else None
-    report = build(chosen, min_packets=min_packets, holders=asked)
-    echo_remarks(chosen)
-    echo_holders(holders)
+    report = (
+        _build(min_packets, holder_options, selected)
+        if findings is None
+        else _read(findings)
+    )
     document = _document(report, words, own, notes)
     if list_sections:
         _print_sections(document)
@@ -141,6 +163,43 @@ def command(
         from fastflow.report.charts import write_figures
 
         write_figures(document, figures)
+
+
+def _check(ctx: click.Context, is_of_store: bool) -> None:
+    """Raise UsageError where options of a store are missing, or do not apply."""
+    if is_of_store:
+        if not ctx.params["store_url"]:
+            raise click.UsageError("name the --store, or --findings FILE")
+        if not ctx.params["period"]:
+            raise click.UsageError("name the --period, as 2020-Q3")
+        return
+    for option in ctx.command.params:
+        is_given = ctx.get_parameter_source(option.name or "")
+        if is_given is ParameterSource.COMMANDLINE and option.name not in _OF_ANY:
+            raise click.UsageError(
+                f"{option.opts[0]} is a question to a store, which --findings answered"
+            )
+
+
+def _build(
+    min_packets: int, holder_options: HolderOptions, selected: dict[str, Any]
+) -> Report:
+    from fastflow.report.model import build
+
+    chosen = selection(**selected)
+    holders = holder_options.open()
+    # With nobody to ask, holders are "not looked up", and not "unknown".
+    asked = holders if holder_options.are_given else None
+    report = build(chosen, min_packets=min_packets, holders=asked)
+    echo_remarks(chosen)
+    echo_holders(holders)
+    return report
+
+
+def _read(findings: Path) -> Report:
+    from fastflow.report.model import Report
+
+    return Report.read(findings)
 
 
 def _format(file_format: str | None, output: str, as_json: bool) -> str:

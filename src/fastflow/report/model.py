@@ -8,7 +8,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from fastflow.analysis.rank import PREVIOUS_RANKS, top
 from fastflow.analysis.regions import CONFIDENCE
@@ -115,6 +118,38 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return the report as values for JSON."""
         return {"report_version": VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def read(cls, path: Path) -> Report:
+        """Return a report that `--format json` has written.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, is none, or another version of fastflow wrote it.
+        """
+        try:
+            text = path.read_bytes()
+            version = msgspec.json.decode(text, type=_Head).report_version
+            if version == VERSION:
+                return msgspec.json.decode(text, type=cls)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        except msgspec.DecodeError as error:
+            raise ConfigError(
+                f"{path}: not what `fastflow report --format json` writes: {error}"
+            ) from error
+        raise ConfigError(
+            f"{path}: findings of version {version}, and this fastflow reads version "
+            f"{VERSION}; make them again with --format json"
+        )
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What says whether the rest can be read."""
+
+    report_version: int
 
 
 def build(

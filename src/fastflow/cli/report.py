@@ -108,6 +108,7 @@ _PATH: dict[str, Any] = {"type": click.Path(path_type=Path)}
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     findings: Path | None,
     lang: str,
     notes: Path | None,

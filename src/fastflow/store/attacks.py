@@ -16,8 +16,10 @@ SILENCE_SECONDS = 300
 
 BIN_SECONDS = 10
 
-#: A window lies in two hours at most: in one of them a victim has half its packets.
-_MIN_HOUR_PACKETS = MIN_WINDOW_PACKETS // 2
+#: A window lies in two minutes of the clock at most: in one of them, and in its hour, a
+#: victim has half its packets.
+_MIN_MINUTE_PACKETS = MIN_WINDOW_PACKETS // 2
+_BINS_IN_WINDOW = WINDOW_SECONDS // BIN_SECONDS
 
 _VICTIM = "src, ip_version"
 _FIELDS = ("src_port", "tcp_seq", "ip_ttl", "tcp_window")
@@ -30,14 +32,20 @@ def _shared(name: str) -> str:
 
 #: Times are counted in bins: an attack lasts from the beginning of its first bin to
 #: that of its last one, and a victim is silent while bins are empty. Victims with too
-#: few packets in every hour are left out at once. What stayed the same is of the hours
-#: that an attack lies in, and so are the ports: other packets of the victim in these
-#: hours may hide it, and never make it up.
+#: few packets in every hour, then in every minute, are left out before all else: most
+#: are. What stayed the same is of the hours that an attack lies in, and so are the
+#: ports: other packets of the victim in these hours may hide it, and never make it up.
 ATTACKS = f"""
 with hours as (
-    select {_VICTIM}, hour, sum(packets) as packets from backscatter group by all
+    select {_VICTIM}, hour from backscatter group by all
+    having sum(packets) >= {_MIN_MINUTE_PACKETS}
+), minutes as (
+    select {_VICTIM}, bin // {_BINS_IN_WINDOW} as minute from (
+        select {_VICTIM}, unnest(bins) as bin, unnest(bin_packets) as packets
+        from backscatter semi join hours using ({_VICTIM}, hour)
+    ) group by all having sum(packets) >= {_MIN_MINUTE_PACKETS}
 ), victims as (
-    select distinct {_VICTIM} from hours where packets >= {_MIN_HOUR_PACKETS}
+    select distinct {_VICTIM} from minutes
 ), rows as (
     select * from backscatter semi join victims using ({_VICTIM})
 ), counted as (
@@ -54,7 +62,7 @@ with hours as (
     from parted
 ), windows as (
     select *, sum(packets) over (partition by {_VICTIM}, attack order by bin
-        range between {WINDOW_SECONDS // BIN_SECONDS - 1} preceding and current row
+        range between {_BINS_IN_WINDOW - 1} preceding and current row
     )::bigint as in_window
     from numbered
 ), attacks as (

@@ -53,6 +53,7 @@ extensions = [
         include_dirs=["native/include"],
         depends=native_sources(),
         define_macros=[("FF_SOURCE_HASH", f'"{source_hash()}"')],
+        libraries=["m"],  # log and sqrt of ff_series.h
         extra_compile_args=cflags,
         extra_link_args=ldflags,
     )

@@ -62,6 +62,11 @@ DOORS = {
     "_lpm": {"stages.country"},
     "_bpf": {"filters"},
     "_tool": {"tools"},
+    "_series": {
+        "analysis.events.baseline",
+        "analysis.events.series",
+        "analysis.events.surges",
+    },
     "_synth": {"synth.load"},
 }
 

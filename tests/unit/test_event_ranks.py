@@ -34,9 +34,8 @@ def pool_of(levels: dict[tuple[str, Value], tuple[int, int]]) -> Pool:
     ).astype(np.int32)
     begins = np.arange(len(keys) + 1) * n_hours
     stretches = [(0, n_hours)]
-    return Pool(
-        0, n_hours, keys, begins, hours, packets, packets, stretches, {"hour": 0.0}
-    )
+    least = {"counts": 0.0, "sources": 0.0, "hour": 0.0}
+    return Pool(0, n_hours, keys, begins, hours, packets, packets, stretches, least)
 
 
 def port(number: int) -> tuple[str, Value]:

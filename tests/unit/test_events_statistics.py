@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, poisson
 
+from fastflow._series import levels
 from fastflow.analysis.coverage import Coverage
-from fastflow.analysis.events.baseline import LENGTHS, Clock, Expected, _level, expect
+from fastflow.analysis.events.baseline import LENGTHS, Clock, Expected, expect
 from fastflow.analysis.events.surges import likelihood, may_rise, refine, scan
 from fastflow.analysis.events.trends import Ramp, fit, monotone
 
@@ -78,10 +79,8 @@ def test_what_has_a_rise_may_rise(seed: int, height: int) -> None:
 @pytest.mark.parametrize("n_days", [1, 2, 20, 28, 29, 30, 90])
 def test_a_level_is_the_middle_of_other_days(n_days: int) -> None:
     # 28 days before each, or the first ones.
-    known = Clock(24 * 18_000, np.ones(24 * n_days), {}, Coverage(0, 24 * n_days, {}))
     rates = np.random.default_rng(n_days).integers(0, 99, n_days)
-    counts = np.repeat(rates, 24)[None].astype(float)
-    found = _level(counts, np.ones(24 * n_days), known)[0, ::24]
+    found = levels(np.repeat(rates, 24).astype(float), np.ones(24 * n_days))
     for day in range(n_days):
         first = max(0, day - 28)
         others = [rates[n] for n in range(first, min(n_days, first + 29)) if n != day]

@@ -30,6 +30,7 @@ LAYERS = (
         "ff_hash.h",
         "ff_ip_proto.h",
         "ff_lpm.h",
+        "ff_series.h",
         "ff_synth.h",
     ),
     ("ff_view.h", "ff_dict.h", "ff_record.h", "ff_bpf.h"),
@@ -67,7 +68,7 @@ LAYERS = (
 )
 
 #: The headers see bytes: what Python or the system gives, the caller does.
-SYSTEM_HEADERS = {"stdbool.h", "stddef.h", "stdint.h", "string.h"}
+SYSTEM_HEADERS = {"math.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
 FORBIDDEN = re.compile(
     r"\b(malloc|calloc|realloc|free|printf|fprintf|abort|exit|assert|errno|Py\w*)\b"
 )

@@ -17,21 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastflow import _series
 from fastflow.analysis.coverage import Coverage
 from fastflow.analysis.selection import Selection
 
 Floats = npt.NDArray[np.float64]
 
-#: Days that a level is taken from.
-LEVEL_DAYS = 28
 #: Hours with less of the network on the air than this say nothing.
 LEAST_ON_AIR = 0.25
 #: A slice cannot be told from one with so many packets (or sources) an hour.
 FLOOR = 0.25
 #: Lengths of a rise, in hours, that are looked for; longer ones are made of these.
 LENGTHS = (1, 2, 3, 6, 12, 24, 48, 72)
-#: Counts that a rhythm of one's own has to weigh against the rhythm of all.
-_RHYTHM_WEIGHT = 200.0
 #: Services that sensors are compared by: the busiest.
 _SERVICES = 30
 #: Rounds of a median polish; it settles in a few.
@@ -176,60 +173,14 @@ def expect(counts: Floats, clock: Clock, clump: float, rhythm: Floats) -> Expect
 def expect_values(
     counts: Floats, clock: Clock, clump: float, rhythm: Floats
 ) -> tuple[Floats, Floats]:
-    """Return what series are expected to be, and their rhythm on the air."""
-    on_air = np.where(clock.is_known, clock.on_air, 0.0)
-    level = _level(counts, on_air * rhythm, clock)
-    bound = level * on_air * rhythm
-    clipped = np.minimum(counts, bound + 4 * np.sqrt(clump * bound) + clump)
-    own = rhythm_of(clipped, level * on_air, rhythm, clock)
-    level = _level(counts, on_air * own, clock)
-    return np.maximum(level * own, FLOOR) * on_air, own * on_air
+    """Return what series are expected to be, and their rhythm on the air.
 
-
-def rhythm_of(counts: Floats, level: Floats, shared: Floats, clock: Clock) -> Floats:
-    """Return factors for the hour of the day times the weekday, by series and hour."""
-    hours = clock.start + np.arange(counts.shape[-1])
-    factor = np.broadcast_to(shared, counts.shape).copy()
-    for phase, n_phases in ((hours % 24, 24), (hours // 24 % 7, 7)):
-        expected = level * factor
-        for which in range(n_phases):
-            mine = phase == which
-            seen = counts[:, mine].sum(axis=1)
-            usual = expected[:, mine].sum(axis=1)
-            ratio = (seen + _RHYTHM_WEIGHT) / (usual + _RHYTHM_WEIGHT)
-            factor[:, mine] *= ratio[:, None]
-    return factor
-
-
-def _level(counts: Floats, weights: Floats, clock: Clock) -> Floats:
-    """Return the level of each hour's day: counts an hour, the whole network on air."""
-    weights = np.broadcast_to(weights, counts.shape)
-    seen, usual = clock.by_day(counts), clock.by_day(weights)
-    # Less than six hours of the whole network make no day.
-    rates = np.where(usual >= 6, seen / np.maximum(usual, 1e-9), np.nan)
-    n_days = rates.shape[1]
-    # The days before each, and after the first ones: always as many.
-    days = np.arange(n_days)
-    firsts = np.maximum(0, days - LEVEL_DAYS)
-    others = firsts[:, None] + np.arange(min(LEVEL_DAYS, n_days - 1))
-    others += others >= days[:, None]
-    levels = _interquartile_mean(rates[:, others])
-    return np.repeat(levels, 24, axis=1)[:, : counts.shape[1]]
-
-
-def _interquartile_mean(values: Floats) -> Floats:
-    """Return the mean of the middle half along the last axis.
-
-    Not-a-numbers do not count.
+    How is written in `native/include/fastflow/ff_series.h`.
     """
-    ordered = np.sort(values, axis=-1)  # not-a-numbers go last
-    n_there = np.sum(~np.isnan(values), axis=-1)
-    low, high = n_there // 4, n_there - n_there // 4
-    place = np.arange(values.shape[-1])
-    inside = (place >= low[..., None]) & (place < high[..., None])
-    total = np.where(inside, ordered, 0.0).sum(axis=-1)
-    found: Floats = total / np.maximum(high - low, 1)
-    return found
+    on_air = np.where(clock.is_known, clock.on_air, 0.0)
+    values, weights = np.empty_like(counts), np.empty_like(counts)
+    _series.expect(counts, on_air, rhythm, clock.start, clump, FLOOR, values, weights)
+    return values, weights
 
 
 def dispersion(counts: Floats, weights: Floats, clump: float) -> Floats:
@@ -294,8 +245,6 @@ def natural_clump(selection: Selection) -> float:
 def shared_rhythm(counts: Floats, clock: Clock) -> Floats:
     """Return the rhythm of all traffic, hour by hour."""
     on_air = np.where(clock.is_known, clock.on_air, 0.0)
-    flat = np.ones(len(on_air))
-    level = _level(counts[None], on_air, clock)
-    clipped = np.minimum(counts[None], 2 * level * on_air)
-    found: Floats = rhythm_of(clipped, level * on_air, flat, clock)[0]
-    return found
+    level = np.repeat(_series.levels(counts, on_air), 24)[: len(counts)]
+    usual = level * on_air
+    return _series.rhythm(np.minimum(counts, 2 * usual), usual, clock.start)

@@ -94,7 +94,7 @@ class Pursuit:
     def _rising(self, group: _Group, chosen: Ints) -> tuple[Ints, Floats, list[Hit]]:
         """Return the series that rise somewhere, their counts, and the rises."""
         counts = self.pool.dense(group.measure, chosen) * self.clock.is_known
-        hits = self._scan(group, chosen, counts, np.zeros_like(counts))
+        hits = self._scan(group, chosen, counts, np.zeros(self.pool.n_hours))
         rising = np.isin(chosen, [hit.series for hit in hits])
         return chosen[rising], counts[rising], hits
 
@@ -110,6 +110,8 @@ class Pursuit:
         values, weights = expect_values(usual, self.clock, group.clump, group.rhythm)
         values += explained
         rises = may_rise(counts, values, self._least * group.clump)
+        if not rises.any():
+            return []
         expected = Expected(
             values[rises], dispersion(usual[rises], weights[rises], group.clump)
         )
@@ -220,12 +222,13 @@ def worth_it(pool: Pool, measure: str, clump: float) -> Ints:
     firsts = pool.begins[:-1]
     mean = np.add.reduceat(counts, firsts) / pool.n_hours
     largest = np.maximum.reduceat(counts, firsts)
-    series = np.repeat(np.arange(len(firsts)), np.diff(pool.begins))
-    day = series * pool.n_hours + pool.hours // 24
-    begins = np.flatnonzero(np.diff(day, prepend=-1))
+    day = pool.hours // 24
+    is_new = np.ones(len(day), np.bool_)
+    np.not_equal(day[1:], day[:-1], out=is_new[1:])
+    is_new[firsts] = True
+    begins = np.flatnonzero(is_new)
     by_day = np.add.reduceat(counts, begins)
-    largest_day = np.zeros(len(firsts))
-    np.maximum.at(largest_day, series[begins], by_day)
+    largest_day = np.maximum.reduceat(by_day, np.searchsorted(begins, firsts))
     usual = np.maximum(mean, FLOOR)
     hour = likelihood(largest, usual) / clump
     days = likelihood(largest_day, 24 * usual) / clump

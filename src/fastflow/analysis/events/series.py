@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from fastflow import _series
 from fastflow.analysis.events.codes import Ints, Small
 from fastflow.analysis.events.slices import ROLLUPS, Value
 
@@ -68,28 +69,21 @@ class Pool:
 
     def dense(self, measure: str, chosen: Ints) -> Floats:
         """Return some series, one a row, hour by hour."""
-        values = np.zeros((len(chosen), self.n_hours))
+        values = np.empty((len(chosen), self.n_hours))
+        edges = np.array([*(first for first, _ in self.stretches), self.n_hours])
         counts = getattr(self, measure)
-        for row, index in enumerate(chosen.tolist()):
-            rows = slice(self.begins[index], self.begins[index + 1])
-            values[row, self.hours[rows]] = counts[rows]
-            if len(self.stretches) > 1:
-                self._fill(values[row], self.hours[rows], self.keys[index])
+        _series.fill(
+            self.begins, self.hours, counts, chosen, edges, self._most_dropped,
+            self.least["hour"], values,
+        )  # fmt: skip
         return values
 
-    def _fill(self, values: Floats, hours: Small, key: Key) -> None:
-        """Draw a series through stretches in which it was dropped, as it usually is."""
-        edges = [first for first, _ in self.stretches] + [self.n_hours]
-        inside = np.diff(np.searchsorted(hours, edges)) > 0
-        known = zip(self.stretches, inside, strict=True)
-        parts = [values[first:after] for (first, after), is_in in known if is_in]
-        table = "counts" if key.dimensions in ROLLUPS["counts"] else "sources"
-        seen = np.concatenate(parts)
-        quiet = seen[seen < self.least["hour"]]
-        usual = min(float(quiet.mean()) if len(quiet) else 0.0, self.least[table])
-        for (first, after), is_in in zip(self.stretches, inside, strict=True):
-            if not is_in:
-                values[first:after] = usual
+    @cached_property
+    def _most_dropped(self) -> Floats:
+        """The packets an hour that each series had at most where it was dropped."""
+        tables = {key: table for table, keys in ROLLUPS.items() for key in keys}
+        found = [self.least[tables[key.dimensions]] for key in self.keys]
+        return np.array(found, float)
 
     def sums(self, dimension: str, first: int, after: int) -> dict[Value, int]:
         """Return the packets of each value of a dimension in some hours."""

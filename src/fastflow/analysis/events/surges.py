@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fastflow import _series
 from fastflow.analysis.events.baseline import LENGTHS, Expected, Floats
 
 #: A rise is one by this factor over what is expected, whatever its significance.
@@ -86,9 +87,11 @@ def may_rise(counts: Floats, expected: Floats, least: float) -> npt.NDArray[np.b
 
     Its logarithm; a score is that divided by a dispersion.
     """
-    found = np.zeros(len(counts), np.bool_)
-    for _, _, ratios in _ratios(counts, expected):
-        found |= ratios.max(axis=1) > least
+    found = np.empty(len(counts), np.bool_)
+    lengths = np.array(LENGTHS)
+    _series.may_rise(
+        counts, expected, lengths, LEAST_FACTOR, least, found.view(np.uint8)
+    )
     return found
 
 

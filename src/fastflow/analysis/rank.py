@@ -102,6 +102,8 @@ class Ranking:
         self._by = by
         self.key = key_by(by)
         self._table = selection.table(needs_sources=by == "source")
+        #: Evidence of sources tells which tools are believed.
+        self._has_evidence = by == "tool" and selection.store.settings.sources
 
     def rows(
         self,
@@ -121,7 +123,7 @@ class Ranking:
         """
         table = "sources" if of_sources else self._table
         params: list[Any] = []
-        if self._by == "tool" and self._selection.store.settings.sources:
+        if self._has_evidence:
             table, params = rows_with_tools(self._selection, hours)
         join, wanted = ("", []) if first is None else self.key.join(first)
         conditions = self._selection.conditions(hours)
@@ -131,6 +133,7 @@ class Ranking:
     def first(self, hours: Hours | None, n: int) -> pa.Table:
         """Return the first `n` rows: key columns, `packets`, `total`, `key`.
 
+        Of tools also `sources`: to weigh their evidence once more would take as long.
         The database finds them and all that tie with the last; which of those come
         first is decided by the key's text, which only Python can write for addresses.
         """
@@ -161,18 +164,22 @@ class Ranking:
     def _first_keys(
         self, rows: str, params: list[Any], hours: Hours | None, n: int
     ) -> pa.Table:
-        stored = ""
+        more = {}
         if column := self.key.derived_from:
             # Taking the text of each row apart would double the time.
             rows = (
                 f"(select {column}, sum(packets) as packets from {rows} group by all)"
             )
-            stored = f", list({column}) as {STORED}"
+            more[STORED] = f"list({column})"
+        if self._has_evidence:
+            is_there = f"filter (where {self.key.is_there})"
+            more["sources"] = f"count(distinct (src, ip_version)) {is_there}"
+        made = "".join(f", {sql} as {name}" for name, sql in more.items())
         return self._selection.ask(
-            f"with sums as (select {self.key.select}, sum(packets) as packets{stored} "
+            f"with sums as (select {self.key.select}, sum(packets) as packets{made} "
             f"from {rows} group by all), "
             f"ranked as (select * from sums where {self.key.is_there}) "
-            f"select {self.key.names}, packets{stored and f', {STORED}'}, "
+            f"select {', '.join([self.key.names, 'packets', *more])}, "
             "(select sum(packets) from sums) as total from ranked "
             "where packets >= (select coalesce(min(packets), 0) "
             "from (select packets from ranked order by packets desc limit ?))",
@@ -186,6 +193,9 @@ class Ranking:
             return [None] * first.num_rows
         if self._by == "source" or first.num_rows == 0:
             return [1] * first.num_rows
+        if self._has_evidence:
+            counted: list[int | None] = first["sources"].to_pylist()
+            return counted
         rows, params = self._rows_of_sources(first)
         found = distinct_sources(self._selection, "nth", first.num_rows, rows, params)
         return list(found.tolist())

@@ -22,9 +22,9 @@ from fastflow.units import Period
 from fastflow.zones import HOUR, hour_at, hour_number, time_zone
 
 if TYPE_CHECKING:
-    from fastflow.store import Store
     from fastflow.store.days import Days
     from fastflow.store.query import Batches
+    from fastflow.store.questions import Questions
 
 
 class Selection:
@@ -32,7 +32,7 @@ class Selection:
 
     Parameters
     ----------
-    store : Store
+    store : fastflow.Store
         Where the counts are.
     period : str, Period or None
         Its hours; None: the whole store.
@@ -54,7 +54,7 @@ class Selection:
 
     def __init__(
         self,
-        store: Store,
+        store: Questions,
         period: str | Period | None = None,
         where: Mapping[str, Any] | None = None,
         *,

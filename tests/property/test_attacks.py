@@ -82,6 +82,13 @@ def rows_of(packets: Iterable[tuple[bytes, int, int]], rng: random.Random) -> pa
     )
 
 
+def attacks_of(backscatter: pa.Table) -> pa.Table:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("backscatter", backscatter)
+        return connection.sql(ATTACKS).to_arrow_table()
+
+
 def plain(table: pa.Table) -> list[Attack]:
     return sorted(
         Attack(
@@ -100,16 +107,27 @@ def plain(table: pa.Table) -> list[Attack]:
 def test_attacks_are_those_of_the_definition(
     packets: list[tuple[bytes, int, int]], seed: int
 ) -> None:
-    backscatter = rows_of(packets, random.Random(seed))
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("backscatter", backscatter)
-        found = connection.sql(ATTACKS).to_arrow_table()
+    found = attacks_of(rows_of(packets, random.Random(seed)))
     assert plain(found) == reference_attacks.attacks(packets)
     for row in found.to_pylist():
         assert (row["src_port"], row["tcp_seq"], row["ip_ttl"]) == (80, None, 60)
         assert (row["country"], row["src_ports"], row["tcp_window"]) == ("NZ", [80], 1)
         assert row["sensors"] in (1, 2)
+
+
+@pytest.mark.parametrize(("before", "after"), [(15, 15), (29, 1), (1, 29), (15, 14)])
+@pytest.mark.parametrize("length", [60, 3600])
+def test_a_window_may_lie_in_two_minutes_and_two_hours(
+    before: int, after: int, length: int
+) -> None:
+    edge = T0 // length * length
+    seconds = [edge - 1 - n % 30 for n in range(before)]
+    seconds += [edge + n % 30 for n in range(after)]
+    seconds += [edge - 120, edge + 120]
+    packets = [(VICTIMS[0], 4, at * 10**9) for at in seconds]
+    found = plain(attacks_of(rows_of(packets, random.Random(0))))
+    assert found == reference_attacks.attacks(packets)
+    assert len(found) == (before + after >= 30)
 
 
 def answers(seed: int) -> list[tuple[int, bytes]]:

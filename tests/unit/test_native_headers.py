@@ -30,9 +30,10 @@ LAYERS = (
         "ff_hash.h",
         "ff_ip_proto.h",
         "ff_lpm.h",
+        "ff_slices.h",
         "ff_synth.h",
     ),
-    ("ff_view.h", "ff_dict.h", "ff_record.h", "ff_bpf.h"),
+    ("ff_view.h", "ff_dict.h", "ff_record.h", "ff_bpf.h", "ff_codes.h", "ff_sums.h"),
     (
         "ff_pcap.h",
         "ff_pcapng.h",

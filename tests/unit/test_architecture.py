@@ -68,6 +68,7 @@ DOORS = {
         "analysis.events.surges",
     },
     "_synth": {"synth.load"},
+    "_sums": {"analysis.events.codes", "analysis.events.rollup"},
 }
 
 #: All that a command may import before it is called: Arrow costs a tenth of a second.

@@ -31,9 +31,10 @@ LAYERS = (
         "ff_ip_proto.h",
         "ff_lpm.h",
         "ff_series.h",
+        "ff_slices.h",
         "ff_synth.h",
     ),
-    ("ff_view.h", "ff_dict.h", "ff_record.h", "ff_bpf.h"),
+    ("ff_view.h", "ff_dict.h", "ff_record.h", "ff_bpf.h", "ff_codes.h", "ff_sums.h"),
     (
         "ff_pcap.h",
         "ff_pcapng.h",

@@ -77,15 +77,14 @@ def text_of(dimension: str, value: tuple) -> str:
     return str(value[-1])
 
 
-@pytest.mark.parametrize("places", [1 << 24, 1])
+@pytest.mark.parametrize("few", [256, 0])
 @pytest.mark.parametrize("codes", [1 << 62, 1])
 @pytest.mark.parametrize("table", ["counts", "sources"])
 def test_series_are_the_sums_of_the_database(
-    table: str, codes: int, places: int, monkeypatch: pytest.MonkeyPatch
+    table: str, codes: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollup, "_MOST_CODES", codes)
-    monkeypatch.setattr(rollup, "_MOST_PLACES", places)
-    monkeypatch.setattr(rollup, "_AT_ONCE", 999)
+    monkeypatch.setattr(rollup, "_FEW_VALUES", few)
     given = rows(1, table)
     cells = rollup.Cells(table, given, START, N_HOURS, CLUMP)
     total = sum(given["packets"].to_pylist())

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fastflow import _sums
 from fastflow.analysis.events.slices import Value
 
 Ints = npt.NDArray[np.int64]
@@ -81,9 +82,20 @@ def encoded(column: pa.ChunkedArray) -> tuple[pa.Array, Small]:
 
     Null has the place behind the last.
     """
+    if pa.types.is_integer(column.type):
+        return _encoded_numbers(column)
     whole = column.dictionary_encode().unify_dictionaries().combine_chunks()
     places = whole.indices.fill_null(len(whole.dictionary))
     return whole.dictionary, places.to_numpy()
+
+
+def _encoded_numbers(column: pa.ChunkedArray) -> tuple[pa.Array, Small]:
+    numbers = column.drop_null().to_numpy().astype(np.int64, copy=False)
+    values, places = _sums.codes(numbers)
+    if column.null_count:
+        of_numbers, places = places, np.full(len(column), len(values), np.int32)
+        places[column.is_valid().to_numpy()] = of_numbers
+    return pa.array(values), places
 
 
 def runs(ordered: npt.NDArray[np.integer]) -> Ints:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastflow.addresses import last_words
-from fastflow.analysis.events.codes import Ints
+from fastflow.analysis.events.codes import Small
 from fastflow.analysis.events.slices import Value
 
 #: What rows of each table are told apart by, and the stored columns it is made of.
@@ -59,17 +59,20 @@ def _networks(source: pa.Array, ip_version: pa.Array) -> pa.Array:
 _MADE = {"service": _services, "network": _networks}
 
 
-def numbers_of(dimension: str, column: str, values: pa.Array) -> Ints:
-    """Return a number for each value of a dimension; -1: it is none."""
+def numbers_of(dimension: str, column: str, values: pa.Array) -> Small:
+    """Return which value of a dimension each value of a column has; -1: none.
+
+    Values are numbered from 0 on.
+    """
     if dimension == "window":
         parts = pc.extract_regex(values, "^(?P<window>[0-9]+):")
-        heads = pc.struct_field(parts, "window")
-        found: Ints = heads.cast(pa.int64()).fill_null(-1).to_numpy()
+        heads = pc.struct_field(parts, "window").cast(pa.int64())
+        found: Small = heads.dictionary_encode().indices.fill_null(-1).to_numpy()
         return found
+    numbers = np.arange(len(values), dtype=np.int32)
     if column == "service":
-        numbers = values.to_numpy()
-        return np.where(numbers & (1 << 34) - 1, numbers, -1)
-    return np.arange(len(values))
+        numbers[values.to_numpy() & (1 << 34) - 1 == 0] = -1
+    return numbers
 
 
 def value_of(dimension: str, value: Any) -> Value:

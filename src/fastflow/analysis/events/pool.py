@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from fastflow.analysis.events.codes import Small
+from fastflow.analysis.events.codes import Ints, Small
 from fastflow.analysis.events.columns import COLUMNS
 from fastflow.analysis.events.rollup import Cells, Series
 from fastflow.analysis.events.series import Key, Pool
@@ -26,7 +27,14 @@ _AT_ONCE = 2
 
 #: Table, first hour, and first hour after it.
 _Job = tuple[str, int, int]
-_Rolled = tuple[Cells, list[Series]]
+
+
+class _Rolled(NamedTuple):
+    """The series of a job; see `Cells` and `Pool.least`."""
+
+    dropped_below: float
+    least_in_hour: float
+    series: list[Series]
 
 
 def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
@@ -39,53 +47,79 @@ def read_pool(selection: Selection, start: int, end: int, clump: float) -> Pool:
     clump : float
         See `baseline.natural_clump`.
     """
-    numbers: dict[Key, int] = {}
-    parts: list[tuple[Small, ...]] = [(np.empty(0, np.int32),) * 4]
+    parts = _Parts()
     jobs = [
         (table, first, after)
         for first, after in _stretches(selection, start, end)
         for table in _tables(selection)
     ]
     least = {"counts": 0.0, "sources": 0.0, "hour": 0.0}
-    for (table, first, _), (cells, rolled) in zip(
+    for (table, first, _), rolled in zip(
         jobs, _rolled_up(selection, jobs, clump), strict=True
     ):
-        least[table] = max(least[table], cells.dropped_below)
-        least["hour"] = max(least["hour"], cells.least_in_hour)
-        for found in rolled:
-            mine = [numbers.setdefault(key, len(numbers)) for key in found.keys]
-            of_row = np.repeat(np.array(mine, np.int32), found.lengths)
-            since = found.hours + (first - start)
-            # Of one slice and hour: 32 bits are enough.
-            made = (of_row, since, found.packets, found.sources)
-            parts.append(tuple(one.astype(np.int32) for one in made))
-    series, hours, packets, sources = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    del parts
-    # Within a series, parts came in the order of time.
-    # The order of keys is their own, not that in which the database answers.
-    keys = sorted(numbers, key=str)
-    places = np.empty(len(keys), np.int32)
-    places[[numbers[key] for key in keys]] = np.arange(len(keys))
-    series = places[series]
-    order = np.argsort(series, kind="stable")
-    begins = np.searchsorted(series[order], np.arange(len(keys) + 1))
-    rows = (hours[order], packets[order], sources[order])
+        least[table] = max(least[table], rolled.dropped_below)
+        least["hour"] = max(least["hour"], rolled.least_in_hour)
+        for found in rolled.series:
+            parts.add(found, first - start)
+    keys, begins, (hours, packets, sources) = parts.in_order()
     stretches = sorted({(first - start, after - start) for _, first, after in jobs})
-    return Pool(start, end, keys, begins, *rows, stretches, least)
+    return Pool(start, end, keys, begins, hours, packets, sources, stretches, least)
+
+
+class _Parts:
+    """Series of stretch after stretch, to be put together."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Key, int] = {}
+        #: Numbers of series, how many rows each has, and columns of these rows.
+        self._parts: deque[tuple[Ints, Ints, Small]] = deque()
+
+    def add(self, found: Series, since: int) -> None:
+        """Add series whose hours are counted from a later one on."""
+        numbers = self._numbers
+        mine = [numbers.setdefault(key, len(numbers)) for key in found.keys]
+        columns = found.hours + since, found.packets, found.sources
+        # Of one slice and hour: 32 bits are enough.
+        rows = np.array(columns, np.int32)
+        self._parts.append((np.array(mine, np.int64), found.lengths, rows))
+
+    def in_order(self) -> tuple[list[Key], Ints, Small]:
+        """Return keys, where the rows of each begin, and columns of all rows.
+
+        Within a series, parts came in the order of time. They are used up.
+        """
+        # The order of keys is their own, not that in which the database answers.
+        keys = sorted(self._numbers, key=str)
+        places = np.empty(len(keys), np.int64)
+        places[[self._numbers[key] for key in keys]] = np.arange(len(keys))
+        begins = np.zeros(len(keys) + 1, np.int64)
+        for numbers, lengths, _ in self._parts:
+            begins[1 + places[numbers]] += lengths
+        begins = np.cumsum(begins)
+        columns = np.empty((3, begins[-1]), np.int32)
+        free = begins.copy()
+        while self._parts:
+            numbers, lengths, rows = self._parts.popleft()
+            mine = places[numbers]
+            # From where rows of a series are in the part to where they go.
+            moved = free[mine] - (np.cumsum(lengths) - lengths)
+            to = np.repeat(moved, lengths) + np.arange(rows.shape[1])
+            for column, of_part in zip(columns, rows, strict=True):
+                column[to] = of_part
+            free[mine] += lengths
+        return keys, begins, columns
 
 
 def _rolled_up(
     selection: Selection, jobs: Sequence[_Job], clump: float
 ) -> Iterator[_Rolled]:
-    """Yield the cells of each job, and their series, in the order of jobs."""
+    """Yield what each job was rolled up to, in the order of jobs."""
 
     def roll_up(job: _Job, rows: Iterator[pa.Table]) -> _Rolled:
         table, first, after = job
-        whole = pa.concat_tables(rows)
-        cells = Cells(table, whole, first, after - first, clump)
-        return cells, [cells.roll_up(rollup) for rollup in ROLLUPS[table]]
+        cells = Cells(table, pa.concat_tables(rows), first, after - first, clump)
+        series = [cells.roll_up(rollup) for rollup in ROLLUPS[table]]
+        return _Rolled(cells.dropped_below, cells.least_in_hour, series)
 
     waiting: deque[Future[_Rolled]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as workers:

@@ -10,16 +10,17 @@ left of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fastflow.analysis.events.codes import Ints, Small, encoded, runs
+from fastflow import _sums
+from fastflow.analysis.events.codes import Ints, Small, encoded
 from fastflow.analysis.events.columns import (
     COLUMNS,
     DIMENSIONS_OF,
@@ -27,7 +28,7 @@ from fastflow.analysis.events.columns import (
     numbers_of,
     value_of,
 )
-from fastflow.analysis.events.series import Floats, Key
+from fastflow.analysis.events.series import Key
 from fastflow.analysis.events.slices import ROLLUPS, Value
 
 #: In one stretch a slice needs so many packets in some hour, or on an average day ...
@@ -36,31 +37,15 @@ _LEAST_IN_HOUR, _LEAST_PER_DAY = 12, 10
 _LEAST_SHARE_IN_HOUR, _LEAST_SHARE = 2e-4, 5e-5
 #: Hours that are added up to see which values may have enough, and how many sums.
 _HOURS_TOGETHER, _MOST_SUMS = 3, 1 << 21
+#: Up to so many values of a dimension are kept, however many packets they have.
+_FEW_VALUES = 256
 
-#: Rows that are added up at a time: what is made of them fits into a cache.
-_AT_ONCE = 1 << 16
-#: Up to so many pairs of slice and hour, sums are faster than sorting.
-_MOST_PLACES = 1 << 20
-#: More codes than these are no numbers of 64 bits.
+_HOUR_US = 3_600_000_000
+#: More different rows than these are not told apart by numbers of 64 bits.
 _MOST_CODES = 1 << 62
 
 _Rollup = tuple[str, ...]
-
-
-class _Column(NamedTuple):
-    """Which combination of dimensions' values each row of a column has.
-
-    Attributes
-    ----------
-    places : array of int
-        In `numbers`, of each row.
-    numbers : array of int
-        From 0 on, below `n`.
-    """
-
-    places: Small
-    numbers: Small
-    n: int
+_Bools = npt.NDArray[np.bool_]
 
 
 class Series(NamedTuple):
@@ -68,39 +53,51 @@ class Series(NamedTuple):
 
     keys: list[Key]
     lengths: Ints
-    hours: Ints
-    packets: Floats
-    sources: Floats
+    hours: Small
+    packets: Ints
+    sources: Ints
+
+
+class _Rows(NamedTuple):
+    """Rows of the stretch; hours since it began."""
+
+    hours: Small
+    packets: Ints
+    sources: Ints
 
 
 @dataclass
 class _Dimension:
-    """The values of a dimension, and which of them a column's values have.
+    """The values of a dimension that may matter, or those that were kept.
 
     Attributes
     ----------
-    column : str
     values : list
-        None first, which stands for no value, and for one that was dropped.
     places : array of int
-        In `values`, of each value of the column.
+        From 1 on, in `values`; 0: no value, or one that was dropped. Of each value of
+        the column first, then of each cell.
     """
 
-    column: str
-    values: list[Value | None]
+    values: list[Value]
     places: Small
 
 
-def _grouped(code: Ints, packets: Floats, sources: Floats) -> tuple[Any, ...]:
-    """Return each code once, in order, and the sums of its packets and sources."""
-    order = np.argsort(code)
-    code = code[order]
-    begins = runs(code)
-    packets, sources = (
-        np.add.reduceat(of[order], begins) if len(begins) else of
-        for of in (packets, sources)
-    )
-    return code[begins], packets, sources
+class _Column(NamedTuple):
+    """Which combination of dimensions' values each row of a column has.
+
+    Attributes
+    ----------
+    dimensions : sequence of str
+    places : array of int
+        Of each row, in `numbers`.
+    numbers : array of int
+        The combination, from 0 on, below `n`.
+    """
+
+    dimensions: Sequence[str]
+    places: Small
+    numbers: Small
+    n: int
 
 
 class Cells:
@@ -120,17 +117,12 @@ class Cells:
         self, table: str, rows: pa.Table, start: int, n_hours: int, clump: float
     ) -> None:
         self._n_hours = n_hours
-        hours = [
-            one.to_numpy(zero_copy_only=False).astype("datetime64[h]").astype(np.int64)
-            for one in rows["hour"].chunks
-        ]
-        self._hour = np.concatenate([np.empty(0, np.int64), *hours]) - start
-        # Whole numbers, as exact as integers; sums weigh by such.
-        self._packets = rows["packets"].to_numpy().astype(np.float64)
-        self._sources = np.ones(len(self._packets))
+        hours, packets = _hours_since(start, rows["hour"]), _counts(rows["packets"])
+        sources = np.ones_like(packets)
         if "sources" in rows.column_names:
-            self._sources = rows["sources"].to_numpy().astype(np.float64)
-        total = float(self._packets.sum())
+            sources = _counts(rows["sources"])
+        mine = _Rows(hours, packets, sources)
+        total = int(packets.sum())
         self._least = max(_LEAST_PER_DAY * n_hours / 24, _LEAST_SHARE * total)
         usual = total / n_hours
         # A quarter more than what one source in a thousand exceeds.
@@ -141,119 +133,116 @@ class Cells:
         #: networks are many, and most are as busy in every hour.
         self._is_steady = table == "counts"
         self._dimensions: dict[str, _Dimension] = {}
-        #: Of each rollup, which cells lie in a slice of it that was kept.
-        self._is_kept: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
-        columns = {
-            name: self._column(name, column_of(rows, name, parts))
+        #: Of roll-ups of none or several dimensions, which cells lie in a slice of it
+        #: that was kept: not 0.
+        self._kept: dict[frozenset[str], Small] = {}
+        columns = [
+            self._column(name, column_of(rows, name, parts), mine)
             for name, parts in COLUMNS[table].items()
-        }
-        self._join(columns, ROLLUPS[table])
+        ]
+        self._slices = self._join(columns, mine, ROLLUPS[table])
 
-    def _pieces(self) -> Iterator[slice]:
-        """Yield rows, some at a time."""
-        for first in range(0, len(self._hour), _AT_ONCE):
-            yield slice(first, first + _AT_ONCE)
-
-    def _column(self, name: str, column: pa.ChunkedArray) -> _Column:
+    def _column(self, name: str, column: pa.ChunkedArray, rows: _Rows) -> _Column:
         """Add a column's dimensions; return which values of them each row has.
 
         Values are dropped that have too few packets in all hours, or hours around each.
         """
         values, places = encoded(column)
-        block = max(_HOURS_TOGETHER, len(values) * self._n_hours // _MOST_SUMS)
-        n_blocks = -(-self._n_hours // block)
-        seen: Floats = np.zeros((len(values) + 1) * n_blocks)
-        for rows in self._pieces():
-            place = places[rows] * np.int64(n_blocks) + self._hour[rows] // block
-            np.add.at(seen, place, self._packets[rows])
-        seen = seen.reshape(-1, n_blocks)
+        mine = DIMENSIONS_OF.get(name, (name,))
         combined = np.zeros(len(values) + 1, np.int64)
-        mine = [
-            self._dimension(dimension, name, values, seen)
-            for dimension in DIMENSIONS_OF.get(name, (name,))
-        ]
-        for one in mine:
-            combined = combined * len(one.values) + one.places
-        _, firsts, numbers = np.unique(combined, return_index=True, return_inverse=True)
-        for one in mine:
-            one.places = one.places[firsts]
-        return _Column(places, numbers.astype(np.int32), len(firsts))
+        for dimension in mine:
+            found = self._dimension(dimension, name, values, places, rows)
+            self._dimensions[dimension] = found
+            combined = combined * (len(found.values) + 1) + found.places
+        distinct, numbers = encoded(pa.chunked_array([combined]))
+        rest = distinct.to_numpy()
+        for dimension in reversed(mine):
+            found = self._dimensions[dimension]
+            rest, of_number = np.divmod(rest, len(found.values) + 1)
+            found.places = of_number.astype(np.int32)
+        return _Column(mine, places, numbers, len(distinct))
 
     def _dimension(
-        self, name: str, column: str, values: pa.Array, seen: Floats
+        self, name: str, column: str, values: pa.Array, places: Small, rows: _Rows
     ) -> _Dimension:
-        """Add a dimension of a column: its values that have been seen often enough."""
-        numbers, firsts, of_value = np.unique(
-            np.append(numbers_of(name, column, values), -1),
-            return_index=True,
-            return_inverse=True,
-        )
-        n_blocks = seen.shape[1]
-        places_of = of_value[:, None] * n_blocks + np.arange(n_blocks)
-        sums: Floats = np.bincount(
-            places_of.ravel(), seen.ravel(), len(numbers) * n_blocks
-        ).astype(np.float64)
-        sums = sums.reshape(-1, n_blocks)
-        chosen = np.flatnonzero(self._may_be_enough((name,), sums) & (numbers >= 0))
-        places = np.zeros(len(numbers), np.int32)
-        places[chosen] = np.arange(1, len(chosen) + 1)
-        named = values.take(pa.array(firsts[chosen])).to_pylist()
-        found = _Dimension(
-            column,
-            [None, *(value_of(name, value) for value in named)],
-            places[of_value],
-        )
-        self._dimensions[name] = found
-        return found
+        """Return a dimension of a column: its values that were seen often enough."""
+        # Null, which is the last place, and what has no value are 0.
+        numbers = np.zeros(len(values) + 1, np.int32)
+        numbers[:-1] = 1 + numbers_of(name, column, values)
+        n = 1 + int(numbers.max())
+        is_chosen = np.ones(n, np.bool_)
+        if n > _FEW_VALUES:
+            block = max(_HOURS_TOGETHER, n * self._n_hours // _MOST_SUMS)
+            sums = _sums.by_block(
+                places, numbers, n, rows.hours, self._n_hours, block, rows.packets
+            )
+            is_chosen = self._may_be_enough((name,), sums)
+        is_chosen[0] = False
+        chosen = np.flatnonzero(is_chosen)
+        renumbered, with_number = np.zeros(n, np.int32), np.zeros(n, np.int64)
+        renumbered[chosen] = np.arange(1, len(chosen) + 1)
+        with_number[numbers] = np.arange(len(numbers))
+        named = values.take(pa.array(with_number[chosen])).to_pylist()
+        return _Dimension([value_of(name, one) for one in named], renumbered[numbers])
 
-    def _may_be_enough(self, rollup: _Rollup, sums: Floats) -> npt.NDArray[np.bool_]:
-        """Return which rows of sums, over an hour or some, have enough in one of them.
+    def _may_be_enough(self, rollup: _Rollup, sums: Ints) -> _Bools:
+        """Return which columns of sums, of an hour or some, have enough in one of them.
 
         Or in all, where slices that are steady are wanted.
         """
-        # Of networks there are many, and most are as busy in every hour.
-        least = self.least_in_hour * (2 if "network" in rollup else 1)
-        found: npt.NDArray[np.bool_] = sums.max(axis=1, initial=0) >= least
+        found: _Bools = sums.max(axis=0) >= self._least_of(rollup)
         if self._is_steady:
-            found |= sums.sum(axis=1) >= self._least
+            found |= sums.sum(axis=0) >= self._least
         return found
 
-    def _join(self, columns: Mapping[str, _Column], rollups: Sequence[_Rollup]) -> None:
+    def _least_of(self, rollup: _Rollup) -> float:
+        """Return the packets that a slice needs in some hour."""
+        # Of networks there are many, and most are as busy in every hour.
+        return self.least_in_hour * (2 if "network" in rollup else 1)
+
+    def _join(
+        self, columns: Sequence[_Column], rows: _Rows, rollups: Sequence[_Rollup]
+    ) -> _sums.Slices:
         """Add up the rows that have the same values of all columns.
 
         Rows that are in no slice are left out.
         """
-        if (
-            math.prod([self._n_hours, *(one.n for one in columns.values())])
-            > _MOST_CODES
-        ):
+        if math.prod([self._n_hours, *(one.n for one in columns)]) > _MOST_CODES:
             # So many different rows are hardly fewer as cells.
-            self._of_cell = {n: one.numbers[one.places] for n, one in columns.items()}
-            return
-        pieces = [(np.empty(0, np.int64), np.empty(0), np.empty(0))]
-        for rows in self._pieces():
-            self._of_cell = {
-                name: one.numbers[one.places[rows]] for name, one in columns.items()
-            }
-            code = np.zeros(len(self._hour[rows]), np.int64)
-            for name, one in columns.items():
-                code *= one.n
-                code += self._of_cell[name]
-            code *= self._n_hours
-            code += self._hour[rows]
-            made: tuple[Any, ...] = code, self._packets[rows], self._sources[rows]
-            if () not in rollups:
-                is_in = np.any([self._candidates(one) for one in rollups], axis=0)
-                made = tuple(of[is_in] for of in made)
-            pieces.append(_grouped(*made))
-        code, self._packets, self._sources = _grouped(
-            *(np.concatenate(of) for of in zip(*pieces, strict=True))
-        )
-        code, self._hour = np.divmod(code, self._n_hours)
-        self._of_cell = {}
-        for name, one in reversed(list(columns.items())):
-            code, mine = np.divmod(code, one.n)
-            self._of_cell[name] = mine.astype(np.int32)
+            firsts = np.argsort(rows.hours, kind="stable")
+            sums = np.column_stack((rows.packets, rows.sources))[firsts]
+        else:
+            possible = [
+                one
+                for one in rollups
+                if all(self._dimensions[name].values for name in one)
+            ]
+            firsts, sums = _sums.cells(
+                [
+                    (*one[1:3], self._may_be_in(one, possible), one.n)
+                    for one in columns
+                    if one.n > 1
+                ],
+                *(rows.hours, self._n_hours, rows.packets, rows.sources),
+            )
+        for column in columns:
+            of_cell = column.numbers.take(column.places.take(firsts))
+            for name in column.dimensions:
+                one = self._dimensions[name]
+                one.places = one.places.take(of_cell)
+        return _sums.Slices(rows.hours[firsts], sums)
+
+    def _may_be_in(
+        self, column: _Column, rollups: Sequence[_Rollup]
+    ) -> npt.NDArray[np.uint32]:
+        """Return a bit for each roll-up that a row of a value may be in."""
+        found = np.zeros(column.n, np.uint32)
+        for bit, rollup in enumerate(rollups):
+            is_in = np.ones(column.n, np.bool_)
+            for name in set(column.dimensions).intersection(rollup):
+                is_in &= self._dimensions[name].places > 0
+            found |= is_in.astype(np.uint32) << np.uint32(bit)
+        return found[column.numbers]
 
     @property
     def dropped_below(self) -> float:
@@ -268,76 +257,51 @@ class Cells:
     def roll_up(self, rollup: _Rollup) -> Series:
         """Return the slices of a rollup to keep.
 
-        Those with enough packets in some hour, or steadily.
+        Those with enough packets in some hour, or steadily. Wider slices that were
+        rolled up before must have been kept.
         """
-        rows = np.flatnonzero(self._candidates(rollup))
-        of_row, n_codes = np.zeros(len(rows), np.int64), 1
-        for name in rollup:
-            n_values = len(self._dimensions[name].values)
-            of_row = of_row * n_values + self._places(name)[rows]
-            n_codes *= n_values
-        code, hour, packets, sources = self._sums(of_row, rows, n_codes)
-        # From (slice, hour) to slices.
-        firsts = runs(code)
-        lengths = np.diff(np.append(firsts, len(code)))
-        enough = np.zeros(len(firsts), np.bool_)
-        if len(code):
-            least = self.least_in_hour * (2 if "network" in rollup else 1)
-            enough = np.maximum.reduceat(packets, firsts) >= least
-            if self._is_steady:
-                enough |= np.add.reduceat(packets, firsts) >= self._least
-        kept, chosen = np.repeat(enough, lengths), code[firsts[enough]]
-        is_kept = np.zeros(len(self._hour), np.bool_)
-        is_kept[rows] = np.isin(of_row, chosen)
-        self._is_kept[frozenset(rollup)] = is_kept
-        return Series(
-            self._keys(rollup, chosen),
-            lengths[enough],
-            hour[kept],
-            packets[kept],
-            sources[kept],
+        mine = [self._dimensions[name] for name in rollup]
+        # Where those of all pairs were kept, those of none and of one were.
+        wider = [
+            self._kept[frozenset(names)]
+            for size in range(2, len(rollup))
+            for names in combinations(rollup, size)
+            if frozenset(names) in self._kept
+        ]
+        codes, lengths, hours, packets, sources, of_cell = self._slices.find(
+            [(one.places, len(one.values)) for one in mine],
+            wider,
+            self._least_of(rollup),
+            self._least if self._is_steady else math.inf,
         )
+        keys = _keys(rollup, mine, codes)
+        if len(rollup) == 1:
+            kept = [value for key in keys for value in key.values]
+            self._dimensions[rollup[0]] = _Dimension(kept, of_cell)
+        else:
+            self._kept[frozenset(rollup)] = of_cell
+        return Series(keys, lengths, hours, packets, sources)
 
-    def _places(self, name: str) -> Small:
-        """Return which value of a dimension each cell has."""
-        one = self._dimensions[name]
-        found: Small = one.places[self._of_cell[one.column]]
-        return found
 
-    def _sums(self, of_row: Ints, rows: Ints, n_codes: int) -> tuple[Any, ...]:
-        """Return code, hour, packets and sources of each slice and hour, in order."""
-        places = of_row * self._n_hours + self._hour[rows]
-        packets, sources = self._packets[rows], self._sources[rows]
-        n_places = n_codes * self._n_hours
-        if n_places <= _MOST_PLACES:
-            by_place = np.bincount(places, packets, n_places)
-            of_sources = np.bincount(places, sources, n_places)
-            places = np.flatnonzero(by_place)
-            return (
-                *np.divmod(places, self._n_hours),
-                by_place[places],
-                of_sources[places],
-            )
-        places, packets, sources = _grouped(places, packets, sources)
-        return *np.divmod(places, self._n_hours), packets, sources
+def _hours_since(start: int, column: pa.ChunkedArray) -> Small:
+    """Return the hours from one, a number since 1970, to those of rows."""
+    hours = [
+        (one.cast(pa.int64()).to_numpy() // _HOUR_US - start).astype(np.int32)
+        for one in column.chunks
+    ]
+    return np.concatenate([np.empty(0, np.int32), *hours])
 
-    def _candidates(self, rollup: _Rollup) -> npt.NDArray[np.bool_]:
-        """Return the cells that have the dimensions, in wider slices that were kept."""
-        n_cells = len(next(iter(self._of_cell.values())))
-        found = np.ones(n_cells, np.bool_)
-        for name in rollup:
-            found &= self._places(name) > 0
-        for size in range(len(rollup)):
-            for wider in combinations(rollup, size):
-                found &= self._is_kept.get(frozenset(wider), True)
-        return found
 
-    def _keys(self, rollup: _Rollup, code: Ints) -> list[Key]:
-        """Return the slices that codes stand for."""
-        columns = []
-        for name in reversed(rollup):
-            values = self._dimensions[name].values
-            code, mine = np.divmod(code, len(values))
-            columns.append([values[place] for place in mine.tolist()])
-        rows = zip(*reversed(columns), strict=True) if columns else [()] * len(code)
-        return [Key(rollup, tuple(row)) for row in rows]
+def _counts(column: pa.ChunkedArray) -> Ints:
+    found: Ints = column.to_numpy().astype(np.int64, copy=False)
+    return found
+
+
+def _keys(rollup: _Rollup, dimensions: Sequence[_Dimension], codes: Ints) -> list[Key]:
+    """Return the slices that codes stand for."""
+    columns = []
+    for one in reversed(dimensions):
+        codes, places = np.divmod(codes, max(1, len(one.values)))
+        columns.append([one.values[place] for place in places.tolist()])
+    rows = zip(*reversed(columns), strict=True) if columns else [()] * len(codes)
+    return [Key(rollup, tuple(row)) for row in rows]

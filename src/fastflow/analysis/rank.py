@@ -172,8 +172,13 @@ class Ranking:
             )
             more[STORED] = f"list({column})"
         if self._has_evidence:
-            is_there = f"filter (where {self.key.is_there})"
-            more["sources"] = f"count(distinct (src, ip_version)) {is_there}"
+            # What is of no tool is one group: a set of its sources would be large.
+            of_tool = "if(tool is null, null, {0}) as {0}".format
+            rows = (
+                f"(select tool, {of_tool('src')}, {of_tool('ip_version')}, "
+                f"sum(packets) as packets from {rows} group by all)"
+            )
+            more["sources"] = "count(src)"
         made = "".join(f", {sql} as {name}" for name, sql in more.items())
         return self._selection.ask(
             f"with sums as (select {self.key.select}, sum(packets) as packets{made} "

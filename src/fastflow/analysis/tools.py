@@ -105,7 +105,7 @@ def _of_pair(rule: Rule, evidence: str) -> str:
     else:
         is_probe = f"signature = '{rule.signature}'"
         key = f"coalesce(tcp_seq_key, {_KEY_OF_ONE})"
-        differs = "bool_or(tcp_seq_key is not null) or count(distinct tcp_seq) > 1"
+        differs = "bool_or(tcp_seq_key is not null) or min(tcp_seq) <> max(tcp_seq)"
         signature = f"'{rule.signature}'"
     keys = (
         f"select src, {key} as key, sum(packets) as n, {differs} as differs "

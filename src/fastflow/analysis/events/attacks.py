@@ -36,8 +36,9 @@ def read_attacks(selection: Selection, start: int, end: int) -> list[dict[str, A
         return []
     seen = Conditions()
     selection.add_sensors(seen)
+    # The view names it several times, for which a copy of all would be made.
     found = selection.store.sql(
-        f"with backscatter as (from main.backscatter where {seen}) "
+        f"with backscatter as not materialized (from main.backscatter where {seen}) "
         f'select * from ({ATTACKS}) where start < ? and "end" >= ? '
         "order by start, src, ip_version",
         [*seen.params, hour_at(end), hour_at(start)],

@@ -45,8 +45,8 @@ LLVM_COV ?= $(firstword $(notdir $(wildcard /usr/bin/llvm-cov /usr/bin/llvm-cov-
 LLVM_PROFDATA ?= $(subst cov,profdata,$(LLVM_COV))
 
 .PHONY: help venv build demo docs test test-all lint format headers typecheck sanitize \
-	fuzz fuzz-coverage differential differential-tshark faults bench bench-scaling bench-check \
-	instructions sdist-check clean
+	fuzz fuzz-coverage differential differential-tshark faults \
+	bench bench-scaling bench-questions bench-check instructions sdist-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -192,6 +192,9 @@ bench: build ## measure beside libpcap and the peers (BENCH_ARGS="--packets 1000
 
 bench-scaling: build ## how the cost grows (BENCH_ARGS="--largest 1e7"; 10^8 take 9 GB)
 	$(PY) benchmarks/scaling.py $(BENCH_ARGS)
+
+bench-questions: build ## what questions to a large store take (BENCH_ARGS="--parts 1 --scale 10")
+	$(PY) benchmarks/questions.py $(BENCH_ARGS)
 
 bench-check: build ## run each benchmark once, small: do they still work?
 	FASTFLOW_BENCH_PACKETS=20000 $(PY) -m pytest benchmarks/bench_*.py benchmarks/check_suite.py --benchmark-disable $(PYTEST_ARGS)

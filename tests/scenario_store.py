@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from fastflow.schema import InputRecord, Reduced
 from fastflow.store import Store
 from fastflow.synth.echoes import tally_echoes
+from fastflow.synth.noise import FIRST_HOUR, N_HOURS
 from fastflow.synth.scenario import Scenario
 from fastflow.synth.tallies import tally
 from reduced import TableRows
@@ -20,33 +22,38 @@ HOUR_US = 3_600_000_000
 
 def make_store(scenario: Scenario, root: Path) -> Store:
     """Make a store as if each sensor had a capture for each time on the air."""
+    store = Store(root, create=True)
+    publish(store, scenario)
+    return store
+
+
+def publish(store: Store, scenario: Scenario, hours: int = N_HOURS) -> None:
+    """Publish a scenario as if captures were so many hours long at most."""
     arguments = scenario.tally_arguments()
     tables = (
         *tally(scenario.cells, **arguments),
         tally_echoes(scenario.cells, seed=scenario.seed, **arguments),
     )
-    batch = []
-    for index, name in enumerate(scenario.sensors.names):
-        mine = [table.filter(pc.equal(table["sensor"], name)) for table in tables]
-        batch.extend(_inputs(scenario, index, mine))
-    store = Store(root, create=True)
-    store.publish(batch)
-    return store
+    for first in range(0, N_HOURS, hours):
+        after = min(first + hours, N_HOURS)
+        mine = [_between(table, first, after) for table in tables]
+        batch = []
+        for index, name in enumerate(scenario.sensors.names):
+            own = [table.filter(pc.equal(table["sensor"], name)) for table in mine]
+            batch.extend(_inputs(scenario, index, own, first, after))
+        store.publish(batch)
 
 
-def _inputs(scenario: Scenario, index: int, of_sensor: list[pa.Table]) -> list[Reduced]:
-    """Return one input for each run of hours that a sensor listened."""
-    from fastflow.synth.noise import FIRST_HOUR
-
+def _inputs(
+    scenario: Scenario, index: int, of_sensor: list[pa.Table], begin: int, end: int
+) -> Iterator[Reduced]:
+    """Yield one input for each run of hours that a sensor listened."""
     name = scenario.sensors.names[index]
-    edges = np.flatnonzero(
-        np.diff(scenario.sensors.is_on[index].astype(int), prepend=0, append=0)
-    )
-    found = []
-    for number, (first, after) in enumerate(edges.reshape(-1, 2).tolist()):
-        start, end = (FIRST_HOUR + first) * HOUR_US, (FIRST_HOUR + after) * HOUR_US
-        tables = [_between(table, start, end) for table in of_sensor]
-        input_id = f"scenario-{name}-{number}"
+    is_on = scenario.sensors.is_on[index, begin:end].astype(int)
+    edges = begin + np.flatnonzero(np.diff(is_on, prepend=0, append=0))
+    for first, after in edges.reshape(-1, 2).tolist():
+        input_id = f"scenario-{scenario.seed}-{name}-{first}"
+        tables = [_between(table, first, after) for table in of_sensor]
         tables = [_named(table, input_id) for table in tables]
         counted = pc.sum(tables[0]["packets"]).as_py() or 0
         record = InputRecord(
@@ -57,16 +64,18 @@ def _inputs(scenario: Scenario, index: int, of_sensor: list[pa.Table]) -> list[R
             version="0.0.0",
             records=counted,
             counted=counted,
-            first_packet=start,
-            last_packet=end - 1,
+            first_packet=(FIRST_HOUR + first) * HOUR_US,
+            last_packet=(FIRST_HOUR + after) * HOUR_US - 1,
         )
-        found.append(Reduced(record, TableRows(*tables)))
-    return found
+        yield Reduced(record, TableRows(*tables))
 
 
-def _between(table: pa.Table, start: int, end: int) -> pa.Table:
-    hours = table["hour"].cast(pa.int64())
-    return table.filter(pc.and_(pc.greater_equal(hours, start), pc.less(hours, end)))
+def _between(table: pa.Table, first: int, after: int) -> pa.Table:
+    """Return the rows of some hours of the scenario; they lie in order."""
+    times = table["hour"].cast(pa.int64()).to_numpy()
+    bounds = [(FIRST_HOUR + hour) * HOUR_US for hour in (first, after)]
+    begin, end = np.searchsorted(times, bounds).tolist()
+    return table.slice(begin, end - begin)
 
 
 def _named(table: pa.Table, input_id: str) -> pa.Table:

@@ -110,9 +110,9 @@ class Sensors:
     is_on: npt.NDArray[np.bool_]
 
 
-def make_sensors(rng: np.random.Generator) -> Sensors:
-    """Return 4 to 8 sensors, with gaps, some of them not there all the time."""
-    n = int(rng.integers(4, 9))
+def make_sensors(rng: np.random.Generator, n: int | None = None) -> Sensors:
+    """Return sensors with gaps, some not there all the time; None: 4 to 8 of them."""
+    n = int(rng.integers(4, 9)) if n is None else n
     is_on = np.ones((n, N_HOURS), np.bool_)
     for sensor in range(n):
         for _ in range(rng.integers(0, 4)):

@@ -131,6 +131,7 @@ def make_scenario(
     scale: float = 1.0,
     quiet: bool = False,
     first_addresses: Sequence[int] = FIRST_ADDRESSES,
+    sensors: Sensors | None = None,
 ) -> Scenario:
     """Return a random scenario of 90 days; the same seed gives the same cells.
 
@@ -142,9 +143,11 @@ def make_scenario(
         Plant nothing.
     first_addresses : sequence of int
         Of the range of `noise.RANGE` addresses that each of `noise.CODES` has.
+    sensors : Sensors or None
+        None: random ones.
     """
     rng = np.random.default_rng([20200701, seed])
-    sensors = make_sensors(rng)
+    sensors = sensors or make_sensors(rng)
     hosts = Hosts(first_addresses)
     parts = [make_background(rng, sensors, hosts, 150 * scale)]
     truth = []

@@ -194,7 +194,7 @@ bench-scaling: build ## how the cost grows (BENCH_ARGS="--largest 1e7"; 10^8 tak
 	$(PY) benchmarks/scaling.py $(BENCH_ARGS)
 
 bench-questions: build ## what questions to a large store take (BENCH_ARGS="--parts 1 --scale 10")
-	$(PY) benchmarks/questions.py $(BENCH_ARGS)
+	$(PY) benchmarks/large_store.py $(BENCH_ARGS)
 
 bench-check: build ## run each benchmark once, small: do they still work?
 	FASTFLOW_BENCH_PACKETS=20000 $(PY) -m pytest benchmarks/bench_*.py benchmarks/check_suite.py --benchmark-disable $(PYTEST_ARGS)

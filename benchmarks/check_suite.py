@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 import contestants
+import large_store
 import loads
-import questions
 import run
 import scaling
 
@@ -72,11 +72,11 @@ def test_scaling_writes_a_panel_for_each_dimension(
 
 def test_questions_are_all_asked(tmp_path: Path) -> None:
     given = ["--sensors=3", "--parts=2", "--scale=0.3", "--rounds=1"]
-    questions.main([*given, f"--dir={tmp_path}", f"--out={tmp_path}"])
+    large_store.main([*given, f"--dir={tmp_path}", f"--out={tmp_path}"])
     (written,) = tmp_path.glob("*-questions")
     record = json.loads((written / "raw.json").read_text())
-    assert [one["question"] for one in record["answers"]] == [*questions.QUESTIONS]
+    assert [one["question"] for one in record["answers"]] == [*large_store.QUESTIONS]
     assert all(one["peak_bytes"] > 0 for one in record["answers"])
     assert record["rows"]["inputs"] > 2 * 80 * 3
     readme = (written / "README.md").read_text()
-    assert all(f"| {question} |" in readme for question in questions.QUESTIONS)
+    assert all(f"| {question} |" in readme for question in large_store.QUESTIONS)

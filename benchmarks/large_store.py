@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _NUMBERS: dict[str, tuple[float, type, str]] = {
     "sensors": (50, int, "sensors of the network"),
     "parts": (3, int, "scenarios, one upon the other"),
-    "scale": (60.0, float, "of each, in 150 sources an hour; 60 take 9 GB of memory"),
+    "scale": (60.0, float, "of each, in 150 sources an hour; 60 take 12 GB of memory"),
     "rounds": (3, int, "how often each question is asked"),
 }
 

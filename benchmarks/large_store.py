@@ -57,6 +57,13 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         *("-n", "1000", "-o", "{scratch}/contacts.csv"),
     ),
 }
+#: Options that are numbers: the default, its type, what it means.
+_NUMBERS: dict[str, tuple[float, type, str]] = {
+    "sensors": (50, int, "sensors of the network"),
+    "parts": (3, int, "scenarios, one upon the other"),
+    "scale": (60.0, float, "of each, in 150 sources an hour; 60 take 12 GB of memory"),
+    "rounds": (3, int, "how often each question is asked"),
+}
 
 
 @dataclass
@@ -97,15 +104,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = table(record, answers)
     (written / "README.md").write_text(text)
     print(text)
-
-
-#: Options that are numbers: the default, its type, what it means.
-_NUMBERS: dict[str, tuple[float, type, str]] = {
-    "sensors": (50, int, "sensors of the network"),
-    "parts": (3, int, "scenarios, one upon the other"),
-    "scale": (60.0, float, "of each, in 150 sources an hour; 60 take 12 GB of memory"),
-    "rounds": (3, int, "how often each question is asked"),
-}
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:

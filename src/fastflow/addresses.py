@@ -49,7 +49,10 @@ def to_text(packed: bytes, ip_version: int | None = None) -> str:
 
 
 def last_words(packed: pa.Array) -> npt.NDArray[np.uint32]:
-    """Return the last four bytes of each address as a number: IPv4 as a whole."""
+    """Return the last four bytes of each address as a number: IPv4 as a whole.
+
+    Those of an IPv4-mapped address are the IPv4 address (RFC 4291, 2.5.5.2).
+    """
     fixed = packed.cast(pa.binary(ADDRESS_BYTES))
     words = np.frombuffer(fixed.buffers()[1], ">u4").reshape(-1, ADDRESS_BYTES // 4)
     return words[fixed.offset :][: len(fixed), -1].astype(np.uint32)

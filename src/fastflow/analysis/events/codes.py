@@ -96,10 +96,3 @@ def _encoded_numbers(column: pa.ChunkedArray) -> tuple[pa.Array, Small]:
         of_numbers, places = places, np.full(len(column), len(values), np.int32)
         places[column.is_valid().to_numpy()] = of_numbers
     return pa.array(values), places
-
-
-def runs(ordered: npt.NDArray[np.integer]) -> Ints:
-    """Return where runs of equal numbers begin."""
-    is_new = np.ones(len(ordered), np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
-    return np.flatnonzero(is_new)
